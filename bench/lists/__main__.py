@@ -1,5 +1,5 @@
 """`python -m bench.lists [--calls N]`: operators' and workspaces' lists, searches and filters with
-10,000 workspaces, a million app keys and audit entries, 100,000 credentials and N calls.
+10,000 workspaces, a million app keys, audit entries and holds, 100,000 credentials and N calls.
 
 PostgreSQL generates the rows, in a database of its own. Pages are asked for with Django's test
 client, which calls the whole middleware in this process; the times are of REQUESTS requests each.
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import statistics
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from bench.__main__ import cpu_seconds, postgres_pid, say, table
@@ -25,6 +27,7 @@ GOALS = 100.0, 300.0  # milliseconds: median, and the slowest of a hundred
 APP_KEYS = "/admin/tenants/appkey/"
 AUDIT = "/admin/tenants/auditentry/"
 CALLS = "/admin/quotas/callrecord/"
+HOLDS = "/admin/quotas/hold/"
 ADMIN = (
     "/admin/",
     "/admin/tenants/tenant/",
@@ -63,14 +66,28 @@ ADMIN = (
     f"{CALLS}?q=model-7",
     f"{CALLS}?q=nothing",
     f"{CALLS}?status__exact=error",
-    "/admin/quotas/hold/",
+    f"{CALLS}?status__exact=cancelled",
+    f"{CALLS}?provider=openai",
+    f"{CALLS}?provider=anthropic",
+    f"{CALLS}?tokens=estimated",
+    f"{CALLS}?{{day}}",
+    f"{CALLS}?{{day}}&status__exact=error",
+    f"{CALLS}?{{day}}&provider=anthropic",
+    HOLDS,
+    f"{HOLDS}?q=hold-77",
+    f"{HOLDS}?q=nothing",
+    f"{HOLDS}?state=held",
     "/admin/quotas/creditpool/",
+    "/admin/quotas/creditpool/?q=workspace-77",
+    "/admin/quotas/creditpool/?use=nearly",
 )
 WORKSPACE = (
     "",
     "usage/",
     "usage/calls/",
     "usage/calls/?status=error",
+    "usage/calls/?status=cancelled",
+    "usage/calls/?model=model-7",
     "usage/calls/?request_id=request-77",
     "settings/app-keys/",
     "settings/audit/",
@@ -113,24 +130,28 @@ def measure(client: Any, url: str, postgres: int | None) -> Cost:
 def clients() -> list[tuple[Any, str]]:
     """Return a client and URL of each page: a superuser's, and those of a workspace's owner."""
     from django.test import Client
+    from django.utils import timezone
 
     from tenants.models import Membership, Tenant, User
     from tenants.scope import tenant_scope
 
-    operator, owner = Client(), Client()
-    operator.force_login(User.objects.create_superuser("operator@example.test", "x" * 20))
+    operator, owner, token = Client(), Client(), secrets.token_hex(4)
+    operator.force_login(User.objects.create_superuser(f"operator{token}@example.test", "x" * 20))
     tenant = Tenant.objects.get(slug="workspace-77")
-    person = User.objects.create_user("owner@example.test", "x" * 20)
+    person = User.objects.create_user(f"owner{token}@example.test", "x" * 20)
     with tenant_scope(tenant):
         Membership.objects.create(tenant=tenant, user=person, role="owner")
     owner.force_login(person)
-    pages = [(operator, url) for url in ADMIN]
+    day = timezone.localdate() - timedelta(days=20)
+    when = f"time__year={day.year}&time__month={day.month}&time__day={day.day}"
+    pages = [(operator, url.replace("{day}", when)) for url in ADMIN]
     return pages + [(owner, f"/t/workspace-77/{url}") for url in WORKSPACE]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.lists")
     parser.add_argument("--calls", type=int, default=5_000_000)
+    parser.add_argument("--again", action="store_true", help="DATABASE_URL has the rows already")
     options = parser.parse_args()
     if not os.environ.get("DATABASE_URL"):
         command = [sys.executable, "-m", "bench.lists", *sys.argv[1:]]
@@ -138,7 +159,8 @@ def main() -> None:
         raise SystemExit(subprocess.run(command, check=False).returncode)
     prepare()
     began = time.perf_counter()
-    rows.generate(options.calls)
+    if not options.again:
+        rows.generate(options.calls)
     say(f"{options.calls:,} calls; the rows were made in {time.perf_counter() - began:.0f} s")
     found = [("page", "p50", "slowest", "CPU here", "CPU in PostgreSQL")]
     postgres = postgres_pid(os.environ["DATABASE_URL"])

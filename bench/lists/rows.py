@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 TENANTS, KEYS_EACH, CREDENTIALS_EACH, MODELS_EACH = 10_000, 100, 10, 30
-AUDITED, PEOPLE = 1_000_000, 30_000
+AUDITED, PEOPLE, HOLDS = 1_000_000, 30_000, 1_000_000
 _TENANT = "md5('tenant' || {n})::uuid"
 _NOW = "now() - make_interval(secs => {n})"
 
@@ -73,6 +73,24 @@ def statements(calls: int) -> list[str]:
             CASE n % 50 WHEN 0 THEN 'provider_error' ELSE '' END, '', 1, '[]', 100
         FROM (SELECT n, now() - make_interval(secs => ({calls} - n) * 2592000.0 / {calls}) AS t
               FROM generate_series(1, {calls}) AS n) AS numbers""",
+        *_trials(owner),
+    ]
+
+
+def _trials(owner: str) -> list[str]:
+    """Pools of one plan, and their holds, which no call belongs to."""
+    return [
+        """INSERT INTO quotas_creditpool (tenant_id, plan_id, "limit", plan_share, settled, held)
+        SELECT id, (SELECT MIN(id) FROM quotas_trialplan), 1000, 1000, 100, 0
+        FROM tenants_tenant WHERE NOT is_system""",
+        f"""INSERT INTO quotas_hold (id, tenant_id, pool_id, key, fingerprint, amount, used, state,
+            reason, sent, model, request_id, facts, created, expires)
+        SELECT md5('hold' || n)::uuid, pool.tenant_id, pool.id, 'hold-' || n, md5(n::text), 1,
+            CASE WHEN n % 1000 > 0 THEN 1 ELSE 0 END,
+            CASE WHEN n % 1000 > 0 THEN 'settled' ELSE 'held' END, '', true, 'model-1',
+            'hold-' || n, '{{}}', {_NOW.format(n="n")}, {_NOW.format(n="n")} + interval '1 hour'
+        FROM generate_series(1, {HOLDS}) AS n
+        JOIN quotas_creditpool AS pool ON pool.tenant_id = {owner}""",
     ]
 
 

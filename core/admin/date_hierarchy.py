@@ -18,8 +18,8 @@ from core.times import midnight
 YEAR, MONTH, DAY = "time__year", "time__month", "time__day"
 
 
-def start(chosen: Mapping[str, str]) -> datetime | None:
-    """Return the start of the chosen year, month or day in the current time zone.
+def period(chosen: Mapping[str, str]) -> tuple[datetime, datetime] | None:
+    """Return the start and the end of the chosen year, month or day in the current time zone.
 
     Returns:
         None if nothing valid is chosen.
@@ -30,7 +30,8 @@ def start(chosen: Mapping[str, str]) -> datetime | None:
         # No record is older, and the earliest and latest dates can overflow when converted to UTC.
         if not 1970 < first.year < 9999:
             return None
-        return midnight(first)
+        days = 1 if numbers[2] else 31 if numbers[1] else 366  # at most
+        return midnight(first), midnight(first + timedelta(days=days))
     except (ValueError, OverflowError):
         return None
 

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -30,13 +29,22 @@ from tenants.admin.search import by_workspace
 # -- the ledger ------------------------------------------------------------------------------------
 
 
-RECENT = timedelta(days=7)
+# Calls that are searched for what no index covers, so that it takes as long in a large ledger.
+MOST_SEARCHED = 100_000
+# A record gets its id when the call has ended, or has been given up.
+ENDED = timedelta(hours=1)
+UNINDEXED = {"provider", "tokens"}  # parameters of filters
 SOURCE = coded("source", gettext_lazy("served by"), source_name)
 
 
+def _newest(rows: QuerySet[CallRecord]) -> Q:
+    """Match the newest MOST_SEARCHED of rows."""
+    oldest = rows.order_by("-pk").values_list("pk", flat=True)[MOST_SEARCHED:].first()
+    return Q() if oldest is None else Q(pk__gte=oldest)
+
+
 def _by_model(text: str) -> Q:
-    """Match calls of a model in the last days: no index covers all workspaces' models."""
-    return Q(model=text, pk__gte=first_of(timezone.now() - RECENT))
+    return Q(model=text) & _newest(CallRecord.objects.all())
 
 
 @admin.register(CallRecord)
@@ -63,8 +71,9 @@ class CallRecordAdmin(LogAdmin[CallRecord]):
     search_fields = ("request_id", "tenant", "model")
     search_by = (equals("request_id"), by_workspace, _by_model)
     search_help_text = gettext_lazy(
-        "A full request ID, a workspace's address or name, or the full name of a model that was "
-        "called in the last 7 days. At most 10,000 matches are listed."
+        "A full request ID, a workspace's address or name, or the full name of a model. Models, "
+        "providers and tokens are looked for in the newest 100,000 calls, of the chosen period if "
+        "there is one. At most 10,000 matches are listed."
     )
     fields = (
         ("time", "tenant", "request_id"),
@@ -112,10 +121,13 @@ class CallRecordAdmin(LogAdmin[CallRecord]):
         return str(dict(COUNTED).get(record.usage_source, record.usage_source))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CallRecord]:
-        """Skip ids from before the chosen period: a record gets its id after the call began."""
+        """Skip ids of other times than the chosen period, and old calls if a filter needs it."""
         rows = super().get_queryset(request)
-        start = hierarchy.start(request.GET)
-        return rows.filter(pk__gte=first_of(start)) if start else rows
+        period = hierarchy.period(request.GET)
+        if period is not None:
+            start, end = period
+            rows = rows.filter(pk__gte=first_of(start), pk__lt=first_of(end + ENDED))
+        return rows.filter(_newest(rows)) if UNINDEXED & request.GET.keys() else rows
 
     @admin.action(description=gettext_lazy("Download as CSV"), permissions=["view"])
     def export(self, request: HttpRequest, rows: QuerySet[CallRecord]) -> Any:
