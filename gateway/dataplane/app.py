@@ -27,7 +27,7 @@ from gateway.dataplane.errors import DatabaseUnavailable, Refusal
 from gateway.dataplane.measures import notes, table
 from gateway.dataplane.measures.logged import logged_fields
 from gateway.dataplane.measures.outcome import outcome_of
-from gateway.dataplane.rates import admission
+from gateway.dataplane.rates import admission, standing
 from gateway.dataplane.refusals import (
     content_broken,
     database_unavailable,
@@ -39,6 +39,7 @@ from gateway.dataplane.refusals import (
 from gateway.dataplane.requests.addresses import (
     COUNT,
     INPUT_ITEMS,
+    KEY,
     MODELS,
     Address,
     address_of,
@@ -194,6 +195,8 @@ class Gateway:
                     exchange,
                     endpoints.answer(exchange, principal, runtime.store, runtime.upstream),
                 )
+            elif exchange.path == KEY:
+                await exchange.answer(200, [JSON_TYPE], orjson.dumps(standing.of(principal)))
             else:
                 await self._models(exchange, principal)
 

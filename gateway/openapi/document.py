@@ -26,7 +26,7 @@ from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.doors.registry import DOORS, ENDPOINTS, Endpoint
 from gateway.dataplane.requests.addresses import COUNT, MODELS
 from gateway.dataplane.requests.schema import MODEL_LENGTH
-from gateway.openapi import errors, headers, kept, stored
+from gateway.openapi import errors, headers, kept, keys, stored
 from gateway.openapi.formats import messages, models
 from gateway.openapi.formats.declaration import Format
 from gateway.openapi.formats.registry import format_of
@@ -93,10 +93,11 @@ def document(language: str) -> Part:
         **models.SCHEMAS,
         **kept.SCHEMAS,
         **stored.SCHEMAS,
+        **keys.SCHEMAS,
     }
     paths = {path: {"post": _call(path, endpoint, schemas)} for path, endpoint in ENDPOINTS.items()}
     paths[COUNT] = {"post": _count(schemas)}
-    paths |= kept.paths(str(ModelType.REASONING)) | stored.paths() | _models()
+    paths |= kept.paths(str(ModelType.REASONING)) | stored.paths() | _models() | keys.paths()
     made: Part = resolved(
         {
             "openapi": "3.1.0",
@@ -123,7 +124,9 @@ def document(language: str) -> Part:
 def _tags() -> list[Part]:
     types = [_tag(str(row.model_type), row.label, row.label) for row in MODEL_TYPES.values()]
     models_tag = _tag(_MODELS_TAG, _("Models"), _("The models that can be called."))
-    return [*types, *(_tag(name, *texts) for name, texts in stored.TAGS.items()), models_tag]
+    stored_tags = (_tag(name, *texts) for name, texts in stored.TAGS.items())
+    key_tag = _tag(keys.TAG, _("App key"), _("What an app key may do."))
+    return [*types, *stored_tags, models_tag, key_tag]
 
 
 def _tag(name: str, title: Any, description: Any) -> Part:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from core.asgi import large_bodies
 from gateway.dataplane import metering
 from gateway.dataplane.errors import Refusal
-from gateway.dataplane.rates.meter import MeterFull, Reached, meter
+from gateway.dataplane.rates.meter import MeterFull, Standing, meter
 from gateway.dataplane.requests.request import GatewayRequest
 
 _WHO: Final = {
@@ -46,7 +46,7 @@ async def admit(request: GatewayRequest) -> None:
     except MeterFull:
         message = "Too many keys with rates are in use on this server. Try again in a minute."
         raise Refusal("server_busy", message, retry_after=60) from None
-    if isinstance(result, Reached):
+    if isinstance(result, Standing):
         raise _refusal(result, tokens)
     request.admitted = result
 
@@ -65,7 +65,7 @@ def release(request: GatewayRequest) -> None:
     meter.release(admitted, tokens, time.monotonic())
 
 
-def _refusal(reached: Reached, tokens: int) -> Refusal:
+def _refusal(reached: Standing, tokens: int) -> Refusal:
     told = _MAY[reached.measure].format(limit=reached.limit, used=reached.used)
     if reached.measure == "tokens_per_minute":
         told += f" This request needs about {tokens:,} and what is answered."
@@ -84,7 +84,7 @@ def _refusal(reached: Reached, tokens: int) -> Refusal:
     )
 
 
-def _headers(reached: Reached) -> list[tuple[bytes, bytes]]:
+def _headers(reached: Standing) -> list[tuple[bytes, bytes]]:
     facts: dict[str, Any] = {
         "scope": reached.rate.scope,
         "measure": reached.measure,

@@ -33,8 +33,8 @@ class MeterFull(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """A limit that a call would go beyond.
+class Standing:
+    """A limit, which a call would go beyond unless `wait` is 0.
 
     Args:
         measure: Such as "requests_per_minute".
@@ -83,7 +83,7 @@ class Meter:
             for slot in range(self._slots):
                 self._calls[slot * self._rows + row] = 0
 
-    def admit(self, rates: Sequence[Rate], tokens: int, now: float) -> Admitted | Reached:
+    def admit(self, rates: Sequence[Rate], tokens: int, now: float) -> Admitted | Standing:
         """Count a call against all its rates, or against none if one is reached.
 
         Args:
@@ -122,6 +122,18 @@ class Meter:
                     self._add(slot, _TOKENS, second, more)
                 elif second - admitted.second < SECONDS:
                     self._add(slot, _TOKENS, admitted.second, more)
+
+    def usage(self, rates: Sequence[Rate], now: float) -> list[Standing]:
+        """Return each limit with what counts against it now, reached or not.
+
+        The wait is until one more request, or token, fits.
+        """
+        with self._locked():
+            return [
+                limit
+                for rate in rates
+                for limit in self._limits(rate, self._slot(rate.key, int(now)), 1, now)
+            ]
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -176,26 +188,34 @@ class Meter:
         start = slot * self._rows
         return sum(self._calls[start : start + self._rows])
 
-    def _reached(self, rate: Rate, slot: int, tokens: int, now: float) -> Reached | None:
+    def _reached(self, rate: Rate, slot: int, tokens: int, now: float) -> Standing | None:
         """Return the limit that the call would go beyond, if any."""
+        limits = self._limits(rate, slot, tokens, now)
+        return next((limit for limit in limits if limit.wait != 0), None)
+
+    def _limits(self, rate: Rate, slot: int, tokens: int, now: float) -> Iterator[Standing]:
         if rate.calls is not None:
             under_way = self._open(slot)
-            if under_way >= rate.calls:
-                return Reached(rate, "calls_at_once", rate.calls, under_way, 1)
-        for measure, limit, ring, count in (
-            ("requests_per_minute", rate.requests, _REQUESTS, 1),
-            ("tokens_per_minute", rate.tokens, _TOKENS, tokens),
-        ):
-            if limit is None:
-                continue
-            start = slot * _SLOT + ring
-            used = sum(self._cells[start : start + SECONDS])
+            wait = 0 if under_way < rate.calls else 1
+            yield Standing(rate, "calls_at_once", rate.calls, under_way, wait)
+        if rate.requests is not None:
+            yield self._limit(rate, slot, _REQUESTS, 1, now)
+        if rate.tokens is not None:
             # A prompt of which nobody knows the tokens waits as well until there is room for one.
-            excess = used + max(count, 1) - limit
-            if excess > 0:
-                wait = None if count > limit else self._wait(slot, ring, excess, now)
-                return Reached(rate, measure, limit, used, wait)
-        return None
+            yield self._limit(rate, slot, _TOKENS, max(tokens, 1), now)
+
+    def _limit(self, rate: Rate, slot: int, ring: int, count: int, now: float) -> Standing:
+        measure, limit = "requests_per_minute", rate.requests
+        if ring == _TOKENS:
+            measure, limit = "tokens_per_minute", rate.tokens
+        assert limit is not None
+        start = slot * _SLOT + ring
+        used = sum(self._cells[start : start + SECONDS])
+        excess = used + count - limit
+        wait: float | None = 0
+        if excess > 0:
+            wait = None if count > limit else self._wait(slot, ring, excess, now)
+        return Standing(rate, measure, limit, used, wait)
 
     def _wait(self, slot: int, ring: int, excess: int, now: float) -> float:
         """Return the seconds until so much no longer counts."""

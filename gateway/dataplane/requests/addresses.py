@@ -10,13 +10,14 @@ from gateway.dataplane.doors.registry import ENDPOINTS
 from gateway.dataplane.stored.resources import BATCHES, FILES, MESSAGE_BATCHES, resource_of
 
 MODELS: Final = "/v1/models"
+KEY: Final = "/v1/key"  # what the key of the request may do
 RESPONSES: Final = "/v1/responses/"
 INPUT_ITEMS: Final = "/input_items"
 DOCUMENT: Final = "/v1/openapi.json"
 REFERENCE: Final = "/v1/docs/"
 COUNT: Final = "/v1/messages/count_tokens"
 _BELOW_V1: Final = tuple(
-    path.removeprefix("/v1") for path in (*ENDPOINTS, COUNT, FILES, BATCHES, MESSAGE_BATCHES)
+    path.removeprefix("/v1") for path in (*ENDPOINTS, COUNT, KEY, FILES, BATCHES, MESSAGE_BATCHES)
 )
 # The longest first: what precedes an endpoint in a path may be a model's name.
 _OF_DEPLOYMENTS: Final = sorted(
@@ -76,7 +77,7 @@ def address_of(path: str) -> Address:
 
 
 def is_known(path: str) -> bool:
-    is_listed = path in ENDPOINTS or path in (COUNT, MODELS) or path.startswith(f"{MODELS}/")
+    is_listed = path in ENDPOINTS or path in (COUNT, KEY, MODELS) or path.startswith(f"{MODELS}/")
     return is_listed or is_response(path) or resource_of(path) is not None
 
 

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from core.api.docs_page import FORM_TYPE, JSON_TYPE, Operation, chapters
 from gateway.dataplane.doors.registry import DOORS, ENDPOINTS
-from gateway.dataplane.requests.addresses import COUNT, MODELS, is_known
+from gateway.dataplane.requests.addresses import COUNT, KEY, MODELS, is_known
 from gateway.openapi import errors, kept, stored
 from gateway.openapi.document import EVENT_STREAM, document
 from gateway.openapi.formats.registry import format_of
@@ -44,7 +44,7 @@ def test_every_endpoint_is_in_it(made: dict[str, Any]) -> None:
     kept_paths = {kept.PATH, kept.ITEMS_PATH}
     stored_paths = set(stored.paths())
     models = {MODELS, f"{MODELS}/{{model}}"}
-    assert set(made["paths"]) == {*ENDPOINTS, COUNT, *models, *kept_paths, *stored_paths}
+    assert set(made["paths"]) == {*ENDPOINTS, COUNT, KEY, *models, *kept_paths, *stored_paths}
     assert all(is_known(path) for path in made["paths"])
     names = [operation["operationId"] for _path, _method, operation in operations(made)]
     assert len(set(names)) == len(names)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.dataplane.rates.meter import Admitted, Meter, MeterFull, Reached
+from gateway.dataplane.rates.meter import Admitted, Meter, MeterFull, Standing
 from tenants.limits.rates import Rate, rate_of
 
 pytestmark = pytest.mark.one_database
@@ -26,9 +26,9 @@ def admitted(meter: Meter, rates: Sequence[Rate], now: float, tokens: int = 0) -
     return result
 
 
-def reached(meter: Meter, rates: Sequence[Rate], now: float, tokens: int = 0) -> Reached:
+def reached(meter: Meter, rates: Sequence[Rate], now: float, tokens: int = 0) -> Standing:
     result = meter.admit(rates, tokens, now)
-    assert isinstance(result, Reached), result
+    assert isinstance(result, Standing), result
     return result
 
 

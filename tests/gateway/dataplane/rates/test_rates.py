@@ -118,6 +118,40 @@ def test_requests_a_minute_hold_between_workers(hub: Hub) -> None:
     assert (message.status_code, message.json()["error"]["type"]) == (429, "rate_limit_error")
 
 
+def test_a_key_asks_what_is_left(hub: Hub) -> None:
+    key = limited(hub, "Asking", requests_per_minute=2, calls_at_once=3)
+
+    def asked(key: str) -> Any:
+        answer = hub.session.get(
+            f"{hub.base}/key", headers={"Authorization": f"Bearer {key}"}, timeout=30
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    with hub.compared():
+        limits = {limit["measure"]: limit for limit in asked(key)["limits"]}
+        assert limits["requests_per_minute"] == {
+            "scope": "app_key",
+            "measure": "requests_per_minute",
+            "amount": 2,
+            "used": 0,
+            "left": 2,
+            "wait": 0,
+        }
+        for _call in range(2):
+            hub.chat(key=key)
+        told = asked(key)
+        limits = {limit["measure"]: limit for limit in told["limits"]}
+        assert (told["name"], told["workspace"]) == ("Asking", hub.server.workspace)
+        assert (limits["calls_at_once"]["used"], limits["calls_at_once"]["left"]) == (0, 3)
+        assert (limits["requests_per_minute"]["used"], limits["requests_per_minute"]["left"]) == (
+            2,
+            0,
+        )
+        assert 50 < limits["requests_per_minute"]["wait"] <= 61
+        assert asked(hub.server.app_key)["limits"] == []
+
+
 def test_tokens_of_answers_count(hub: Hub) -> None:
     key = limited(hub, "Tokens", tokens_per_minute=20)
     first = hub.chat(key=key)
