@@ -17,7 +17,7 @@ WORKSPACE_BYTES: Final = BYTES // 64  # of one, so that none displaces all other
 # Seconds. The sources of routes hold decrypted keys, which must not stay in memory for long.
 SECONDS: Final = 300.0
 # What Python takes, as tests/gateway/dataplane/test_routes.py measures.
-_BYTES_EACH: Final = 1024
+_BYTES_EACH: Final = 768
 _BYTES_OF_ENTRY: Final = 1024
 
 Asked = tuple[str, Operation]  # a name, or "" for the default, and the endpoint

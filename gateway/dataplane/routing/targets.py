@@ -16,8 +16,8 @@ from providers.declaration.spec import Access, ModelFacts, Provider
 
 ATTEMPTS: Final = 12  # maximum per call, over all targets and sources
 # What Python takes; a source holds its row and what was opened of it.
-TARGET_BYTES: Final = 1536
-SOURCE_BYTES: Final = 4096
+TARGET_BYTES: Final = 1024
+SOURCE_BYTES: Final = 2816
 
 
 @dataclass(slots=True)
