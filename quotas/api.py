@@ -84,6 +84,15 @@ class Amount(serializers.CharField):
         return pricing.plain(Decimal(value))
 
 
+class AttemptLog(serializers.ListField):
+    """The attempts of a call, which records keep as JSON."""
+
+    child = serializers.DictField()
+
+    def to_representation(self, data: Any) -> list[Any]:
+        return [entry for entry in data if isinstance(entry, dict)]
+
+
 class CallOut(serializers.ModelSerializer[CallRecord]):
     app_key = serializers.CharField(
         source="app_key_name",
@@ -120,10 +129,26 @@ class CallOut(serializers.ModelSerializer[CallRecord]):
     latency_ms = serializers.IntegerField()
     first_token_ms = serializers.IntegerField(allow_null=True)
     http_status = serializers.IntegerField(help_text=_("The status returned to the client."))
+    error_message = serializers.CharField(
+        allow_null=True,
+        help_text=_(
+            "What the provider said of the last attempt that failed, without keys and cut to 500 "
+            "characters; also if a later attempt answered."
+        ),
+    )
+    error_param = serializers.CharField(
+        allow_null=True, help_text=_("The field of the request that the provider named.")
+    )
+    attempt_log = AttemptLog(
+        help_text=_(
+            "Each attempt: `provider`, `model`, `source`, `failure`, `status` and `ms`; if it "
+            "failed, `message` and `param` as above."
+        ),
+    )
 
     class Meta:
         model = CallRecord
-        fields = exports.CALL_COLUMNS
+        fields = (*exports.CALL_COLUMNS, "attempt_log")
 
 
 class CallQuery(PageQuery):

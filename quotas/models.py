@@ -222,9 +222,13 @@ class CallRecord(TenantOwned):
     status = models.CharField(_("status"), max_length=9, choices=Status)
     http_status = models.PositiveSmallIntegerField(default=200)  # status sent to the client
     error_code = models.CharField(_("error"), max_length=40, blank=True)
+    # What the provider said of the last attempt that failed, and the field that it named. NULL
+    # where there is nothing to tell: releases before these columns write nothing into them.
+    error_message = models.CharField(max_length=500, null=True, blank=True)  # noqa: DJ001
+    error_param = models.CharField(max_length=100, null=True, blank=True)  # noqa: DJ001
     finish_reason = models.CharField(max_length=20, blank=True)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=1)
-    # [{provider, model, source, failure, status, ms}]
+    # [{provider, model, source, failure, status, ms}], with message and param if it failed
     attempt_log = models.JSONField(default=list, blank=True)
     latency_ms = models.PositiveIntegerField(_("latency, ms"), default=0)
     first_token_ms = models.PositiveIntegerField(null=True, blank=True)

@@ -13,7 +13,8 @@ from gateway.dataplane.requests.request import GatewayRequest
 from gateway.dataplane.routing.targets import Route, Source, Target
 from providers.declaration.errors import ProviderError
 from providers.transport.async_client import Progress
-from quotas.ledger.records import Record
+from providers.transport.redaction import RECORDED, clean
+from quotas.ledger.records import MOST_PARAM, Record
 from quotas.ledger.states import Finish, HoldResult
 
 Header = tuple[bytes, bytes]
@@ -54,6 +55,8 @@ class Call:
     held: HoldResult | None = None
     progress: Progress = field(default_factory=Progress)
     log: list[dict[str, Any]] = field(default_factory=list)
+    error_message: str | None = None  # of the last attempt that failed
+    error_param: str | None = None
     holds: dict[int, int] = field(default_factory=dict)  # pool id -> holds of this call so far
     first_token: float | None = None
     ending: Finish | None = None  # not written yet
@@ -95,6 +98,8 @@ class Call:
             stream=request.stream,
             http_status=http_status,
             error_code=error_code[:40],
+            error_message=self.error_message,
+            error_param=self.error_param,
             finish_reason=_word(finish_reason),
             attempts=self.attempts,
             attempt_log=self.log,
@@ -128,15 +133,23 @@ def attempt_entry(
     }
 
 
-def note_error(entry: dict[str, Any], error: ProviderError, *, trial: bool) -> None:
-    """Note in an attempt's entry how it failed, in the provider's words.
+def note_error(call: Call, error: ProviderError, *, trial: bool) -> None:
+    """Note in the latest attempt's entry how it failed, in the provider's words.
+
+    Keys were removed from them where the reply was read; what was refused before anything was sent
+    may quote the request.
 
     Args:
         trial: whether the operator's account was used, whose state is nobody else's business.
     """
+    entry = call.log[-1]
     entry["failure"] = error.failure.value
-    if not (trial and error.failure in ACCOUNT_FAILURES):
-        entry["message"] = error.message
+    call.error_message = call.error_param = None
+    if trial and error.failure in ACCOUNT_FAILURES:
+        return
+    entry["message"] = call.error_message = clean(error.message, most=RECORDED)
+    if error.param:
+        entry["param"] = call.error_param = clean(error.param)[:MOST_PARAM]
 
 
 def hold_facts(call: Call) -> dict[str, Any]:

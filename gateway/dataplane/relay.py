@@ -114,11 +114,12 @@ class Relay:
             except CredentialUnreadable:
                 # Opening it has already stored the credential's state.
                 call.log.append(attempt_entry(target, source, "credential_unreadable", None, began))
+                call.error_message = call.error_param = None
                 failure = credential_unreadable(target, source)
             except ProviderError as error:
                 drop_frames(error)
                 call.log.append(attempt_entry(target, source, "", error.status, began))
-                note_error(call.log[-1], error, trial=source.is_trial)
+                note_error(call, error, trial=source.is_trial)
                 failure = from_provider(
                     error, label=str(target.provider.label), trial=source.is_trial
                 )
@@ -251,7 +252,7 @@ class Relay:
             failure = from_provider(
                 error, label=str(call.target.provider.label), trial=call.source.is_trial
             )
-            note_error(call.log[-1], error, trial=call.source.is_trial)
+            note_error(call, error, trial=call.source.is_trial)
             await self._end_stream(call, stream, "error", 200, failure.code)
             self._note_failure(call, call.source, error)
             call.ended = True

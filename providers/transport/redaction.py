@@ -11,25 +11,27 @@ from urllib.parse import quote
 from providers.wire.http import SHOWN_CHARACTERS
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+RECORDED: Final = 499  # characters of an error's text, before the mark that it was cut
+_READ: Final = 6000  # characters of a text in which keys are looked for
 _PART: Final = 8  # consecutive characters of a key that are redacted
 _NOT_BARE: Final = re.compile(r"[^0-9A-Za-z]+", re.ASCII)
 _PLACEHOLDER: Final = "[key]"
 
 
-def clean(text: str, secrets: Sequence[str] = ()) -> str:
-    """Make a provider's text safe to show: no keys, no control characters, about 300 characters.
+def clean(text: str, secrets: Sequence[str] = (), most: int = SHOWN_CHARACTERS) -> str:
+    """Make a provider's text safe to show: no keys, no control characters, about `most` long.
 
     A key is redacted however it is spelled: with other characters between its own, in another case,
     reversed, URL-encoded, in hex, base64 and escapes. Any eight of its characters in a row are
     enough.
     """
-    text = text[: 20 * SHOWN_CHARACTERS]
+    text = text[:_READ]
     for secret in secrets:
         text = _redact_whole(text, secret)
     for secret in secrets:  # after that, because a part of one key may stand in another
         text = _redact_parts(text, secret)
     text = _CONTROL.sub(" ", text).strip()
-    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS].rstrip() + "…"
+    return text if len(text) <= most else text[:most].rstrip() + "…"
 
 
 def _redact_whole(text: str, secret: str) -> str:

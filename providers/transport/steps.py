@@ -24,7 +24,7 @@ from providers.failures.context_length import tells_context_length
 from providers.failures.reasons import Reason
 from providers.transport.failures import MALFORMED, TransportFailure, malformed, provider_error
 from providers.transport.limits import FIRST_PAUSE, LONGEST_PAUSE, RETRIES
-from providers.transport.redaction import clean
+from providers.transport.redaction import RECORDED, clean
 from providers.transport.safe_decoder import SafeDecoder
 from providers.wire.http import (
     NO_ROUTE,
@@ -152,7 +152,7 @@ class Steps(Generic[R]):
         """Shorten the error's texts, remove keys from them, and return the error."""
         if error.reason is None and error.failure in VAGUE and tells_context_length(error.message):
             error.failure = Failure.CONTEXT_LENGTH
-        error.message = clean(error.message, self._secrets)
+        error.message = clean(error.message, self._secrets, RECORDED)
         error.args = (error.message,)
         if error.reason is not None:
             error.reason = error.reason.cleaned(lambda text: clean(text, self._secrets))

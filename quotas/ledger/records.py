@@ -29,6 +29,8 @@ _MOST: Final[Mapping[str, Any]] = {
     "latency_ms": 2**31 - 1,
     "first_token_ms": 2**31 - 1,
 }
+MOST_MESSAGE: Final = 500  # characters of a provider's words
+MOST_PARAM: Final = 100
 # Characters that fit the columns of texts.
 LENGTHS: Final = {
     "request_id": 64,
@@ -59,6 +61,9 @@ class Record:
         quantities: What else was used, as quantities.rare returns it.
         cost: None if unpriced, never 0 instead.
         http_status: Status sent to the client; 0 if unknown.
+        error_message: What the provider said of the last attempt that failed, also if a later one
+            answered; None if there is nothing to tell.
+        error_param: The field of the request that it named.
         latency_ms: Milliseconds, like first_token_ms.
     """
 
@@ -87,6 +92,8 @@ class Record:
     currency: str = ""
     http_status: int = 200
     error_code: str = ""
+    error_message: str | None = None
+    error_param: str | None = None
     finish_reason: str = ""
     attempts: int = 1
     attempt_log: Sequence[Mapping[str, Any]] = ()
@@ -105,6 +112,10 @@ class Record:
             or any(map(operator.gt, map(len, texts), LENGTHS.values()))
         ):
             _set_texts(self)
+        if self.error_message is not None:
+            self.error_message = _storable(self.error_message, MOST_MESSAGE)
+        if self.error_param is not None:
+            self.error_param = _storable(self.error_param, MOST_PARAM)
 
 
 _FITS_ALL: Final = min(_MOST.values())

@@ -39,6 +39,7 @@ CALL_COLUMNS: Final = (
         "error_code",
     ),
     *("finish_reason", "attempts", "latency_ms", "first_token_ms", "images", "quantities"),
+    *("error_message", "error_param"),
 )
 SUMMARY_COLUMNS: Final = (
     *(

@@ -220,6 +220,7 @@ class Attempt:
     words: error_codes.ErrorCode | None
     code: str
     message: str
+    param: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,4 +280,5 @@ def _attempt(entry: Mapping[str, Any]) -> Attempt:
         words=error_codes.describe(failure) if failure else None,
         code=failure,
         message=str(entry.get("message") or ""),
+        param=str(entry.get("param") or ""),
     )

@@ -146,12 +146,17 @@ class Hub:
         """The call records of one request, oldest first."""
         names = (
             "provider, model, source, status, http_status, error_code, credits, usage_source, "
-            "prompt_tokens, completion_tokens, images, cost, attempts, attempt_log"
+            "prompt_tokens, completion_tokens, images, cost, attempts, attempt_log, "
+            "error_message, error_param"
         )
         found = self.rows(
             f"SELECT {names} FROM quotas_callrecord WHERE request_id = '{request_id}' ORDER BY id"
         )
-        return [dict(zip(names.split(", "), row, strict=True)) for row in found]
+        records = [dict(zip(names.split(", "), row, strict=True)) for row in found]
+        for record in records:
+            if isinstance(log := record["attempt_log"], str):  # SQLite returns JSON as text
+                record["attempt_log"] = json.loads(log)
+        return records
 
     def record(self, response: requests.Response) -> dict[str, Any]:
         return self.wait_for_record(response.headers["x-request-id"])

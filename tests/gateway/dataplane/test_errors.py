@@ -4,6 +4,8 @@ record per refused call.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import socket
 from typing import Any
@@ -12,7 +14,7 @@ import openai
 import pytest
 import requests
 
-from tests.gateway.conftest import CHAT, WAV, Hub
+from tests.gateway.conftest import CHAT, KEY, WAV, Hub
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_database]
 
@@ -73,8 +75,7 @@ def test_failures_of_a_provider(
     assert caught.value.status_code == status
     assert caught.value.code == code
     record = hub.wait_for_record(caught.value.response.headers["x-request-id"])
-    log = record["attempt_log"]  # SQLite returns JSON as text
-    [attempt] = json.loads(log) if isinstance(log, str) else log
+    [attempt] = record["attempt_log"]
     assert attempt["message"] in caught.value.message
     assert (record["status"], record["http_status"], record["error_code"], record["credits"]) == (
         "error",
@@ -87,6 +88,47 @@ def test_failures_of_a_provider(
     assert headers.get("retry-after") == ("2" if mode == "status:429:2" else None)
     is_final = code in FINAL or status in (400, 404)
     assert headers.get("x-should-retry") == ("false" if is_final else None)
+
+
+HOSTILE = f"=1+1 {KEY} \u202e<b>\x00{KEY[:12]}" + "word " * 1000
+
+
+def test_the_providers_own_words_are_recorded(hub: Hub) -> None:
+    error = {"message": HOSTILE, "param": f"tools[0].{KEY}\u2028x", "code": "invalid_value"}
+    hub.fake.mode = "body:400:" + json.dumps({"error": error})
+    response = hub.chat()
+    record = hub.record(response)
+    words, param = record["error_message"], record["error_param"]
+    assert words.startswith("=1+1 [key]  <b> [key]word word")
+    assert len(words) == 500
+    assert param == "tools[0].[key] x"
+    [attempt] = record["attempt_log"]
+    assert (attempt["message"], attempt["param"]) == (words, param)
+    assert response.json()["error"]["message"] == f"OpenAI: {words}"
+    url = f"{hub.server.url}/api/v1/usage/calls/?request_id={response.headers['x-request-id']}"
+    headers = {"Authorization": f"Bearer {hub.server.app_key}"}
+    [told] = hub.session.get(url, headers=headers, timeout=30).json()["results"]
+    assert (told["error_message"], told["error_param"]) == (words, param)
+    assert told["attempt_log"] == [attempt]
+    table = hub.session.get(f"{url}&format=csv", headers=headers, timeout=30).text
+    [row] = csv.DictReader(io.StringIO(table))
+    assert (row["error_message"], row["error_param"]) == (f"'{words}", param)
+    assert KEY not in response.text + table
+
+
+def test_what_this_server_refuses_is_recorded_with_the_field(hub: Hub) -> None:
+    content = [{"type": "\u202e" + "x" * 900}]
+    body = {"model": "anthropic/claude-haiku-4-5", "input": [{"role": "user", "content": content}]}
+    record = hub.record(hub.post("/responses", body))
+    assert record["error_param"] == "input[0].content[0]"
+    assert record["error_message"].startswith("This provider does not support content of type")
+    assert len(record["error_message"]) <= 500
+    assert record["error_message"].isprintable()
+
+
+def test_an_answer_has_no_words_of_a_failure(hub: Hub) -> None:
+    record = hub.record(hub.chat())
+    assert (record["status"], record["error_message"], record["error_param"]) == ("ok", None, None)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -79,6 +79,9 @@ def test_the_next_credential_and_then_the_fallback(ready: Hub) -> None:
     assert response.headers["x-modelkeep-attempts"] == "3"
     record = ready.record(response)
     assert (record["provider"], record["attempts"], record["status"]) == ("anthropic", 3, "ok")
+    failures = [entry.get("message") for entry in record["attempt_log"]]
+    assert [bool(words) for words in failures] == [True, True, False]
+    assert record["error_message"] == failures[1]
     assert [call.path for call in ready.fake.calls] == [
         "/v1/chat/completions",
         "/v1/chat/completions",

@@ -380,4 +380,16 @@ def test_own_key_or_trial_first_as_the_workspace_chose(plenty: Hub) -> None:
         "trial:openai",
         "credential:Own",
     ]
+    # What the provider says of the operator's account is nobody else's business; all else is told.
+    assert words(plenty, response) == [None, None]
+    plenty.fake.script('body:500:{"error":{"message":"A disk is full.","param":"messages"}}')
+    response = plenty.chat(MODEL)
+    assert response.headers["x-modelkeep-source"] == "credential:Own"
+    assert words(plenty, response) == [("A disk is full.", "messages")] * 2
     plenty.audit()
+
+
+def words(hub: Hub, response: requests.Response) -> list[tuple[str, str] | None]:
+    records = hub.records(response.headers["x-request-id"])
+    told = [(record["error_message"], record["error_param"]) for record in records]
+    return [pair if any(pair) else None for pair in told]

@@ -380,6 +380,20 @@ def test_the_page_of_a_call_says_what_happened(acme: factories.Workspace, browse
     assert 'href="/t/acme/settings/model-providers/openai/?q=gpt-4o"' in shown
 
 
+def test_the_page_of_a_failed_call_quotes_the_provider(
+    acme: factories.Workspace, browser: Client
+) -> None:
+    said = {"error_message": "<script>alert(1)</script> " + "x" * 470, "error_param": "<i>tools"}
+    call = record(acme, status="error", error_code="invalid_request", **said)
+    shown = text(browser, f"{USAGE}calls/{call.pk}/")
+    assert f"&lt;script&gt;alert(1)&lt;/script&gt; {'x' * 470}</bdi>" in shown
+    assert "&lt;i&gt;tools</code>" in shown
+    answered = record(acme, request_id="later", **said)
+    assert "Why it failed" not in text(browser, f"{USAGE}calls/{answered.pk}/")
+    [row] = rows(browser.get(f"{USAGE}calls/export.csv?request_id=later"))
+    assert (row["error_message"], row["error_param"]) == tuple(said.values())
+
+
 def test_a_price_of_now_that_gives_the_recorded_cost_is_told_so(
     acme: factories.Workspace, browser: Client
 ) -> None:

@@ -42,6 +42,8 @@ def test_a_record_fits_its_columns_whatever_was_reported(tenant: Tenant) -> None
             latency_ms=2**40,
             finish_reason="st\0op\ud800" + "p" * 100,
             error_code="e" * 41,
+            error_message="w\0\ud800" + "x" * 1000,
+            error_param="p" * 1000,
         )
     )
     with tenant_scope(tenant):
@@ -50,6 +52,8 @@ def test_a_record_fits_its_columns_whatever_was_reported(tenant: Tenant) -> None
         assert (record.cached_tokens, record.cost) == (MOST_TOKENS, MOST_COST)
         assert (record.latency_ms, record.error_code) == (2**31 - 1, "e" * 40)
         assert record.finish_reason == "stop" + "p" * 16
+        assert record.error_message == "w" + "x" * 499
+        assert record.error_param == "p" * 100
 
 
 def write_as_before(tenant: Tenant, **fields: Any) -> None:
