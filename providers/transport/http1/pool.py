@@ -7,7 +7,7 @@ import socket
 import ssl
 import time
 from collections import OrderedDict
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import Any, BinaryIO, Final
 
@@ -37,6 +37,14 @@ class _RefusedAddress(OSError):
         self.failure = failure
 
 
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Return the one of all openers: reading the machine's certificates takes a while."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
 class Opener:
     """What all pools of a process open connections with.
 
@@ -53,8 +61,7 @@ class Opener:
         self.idle_timeout = idle_timeout
         self.names = Names()
         self._connect_timeout = connect_timeout
-        self._tls = ssl.create_default_context()
-        self._tls.set_alpn_protocols(["http/1.1"])
+        self._tls = tls_context()
 
     async def open(self, target: Target, *, seconds: float) -> Connection:
         """Open a connection.

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from providers.declaration.spec import Call
 from providers.transport.failures import TransportFailure
-from providers.transport.http1.pool import Opener, Pool
+from providers.transport.http1.pool import Opener, Pool, tls_context
 from providers.transport.http1.request import target_of
 
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
@@ -62,6 +62,7 @@ async def served(certificate: Path, host: str, *, is_trusted: bool) -> Any:
     allow = frozenset({origin})
     opener = Opener(allow=allow, connect_timeout=5, idle_timeout=5)
     if is_trusted:
+        opener._tls = tls_context.__wrapped__()
         opener._tls.load_verify_locations(certificate)
     pool = Pool(opener, 4)
     try:
