@@ -9,8 +9,10 @@ from django.utils.translation import gettext_lazy
 
 from core.admin.base import ReadOnlyAdmin
 from core.admin.columns import column, flag
+from core.db.connection import execute
+from core.db.dialect import read_uuid
 from quotas.admin.pools import StateFilter
-from quotas.models import CallRecord, CreditPool, Hold
+from quotas.models import CallRecord, Hold
 
 MOST_OPEN = 10_000  # that are searched
 
@@ -25,8 +27,13 @@ def _by_request(text: str) -> Q:
 
 
 def _by_key(text: str) -> Q:
-    """Match by the index of each pool's keys."""
-    return Q(pool__in=list(CreditPool.objects.values_list("pk", flat=True)), key=text)
+    """Match by the index of each pool's keys, in which a key stands once."""
+    sql = """
+        SELECT id FROM (
+            SELECT (SELECT id FROM quotas_hold WHERE pool_id = pool.id AND key = %s) AS id
+            FROM quotas_creditpool AS pool
+        ) AS found WHERE id IS NOT NULL"""
+    return Q(pk__in=[read_uuid(pk) for (pk,) in execute(sql, [text])])
 
 
 @admin.register(Hold)
