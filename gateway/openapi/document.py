@@ -29,6 +29,7 @@ from gateway.dataplane.requests.schema import MODEL_LENGTH
 from gateway.openapi import errors, headers, kept, keys, stored
 from gateway.openapi.formats import messages, models
 from gateway.openapi.formats.declaration import Format
+from gateway.openapi.formats.descriptions import described
 from gateway.openapi.formats.registry import format_of
 from models_catalog.scenarios import SCENARIOS
 from providers.declaration.spec import ModelType
@@ -112,7 +113,7 @@ def document(language: str) -> Part:
             "paths": paths,
             "components": {
                 "securitySchemes": _SECURITY,
-                "schemas": schemas,
+                "schemas": described(schemas),
                 "headers": headers.SENT,
                 "responses": errors.responses(DOORS.values()),
             },

@@ -28,6 +28,7 @@ from gateway.dataplane.doors.openai import DOOR
 from gateway.dataplane.stored.pages import MOST, PURPOSE
 from gateway.dataplane.stored.resources import METHODS
 from gateway.openapi import errors, headers
+from gateway.openapi.formats.descriptions import with_descriptions
 
 Part = dict[str, Any]
 
@@ -278,7 +279,9 @@ def _described(kind: str, name: str, *, has_id: bool) -> Part:
         "responses": {"200": answer, **errors.references(door, has_body=True)},
     }
     if operation.bodies:
-        content = {kind: {"schema": schema} for kind, schema in operation.bodies.items()}
+        content = {
+            kind: {"schema": with_descriptions(schema)} for kind, schema in operation.bodies.items()
+        }
         described["requestBody"] = {"required": True, "content": content}
     return described
 

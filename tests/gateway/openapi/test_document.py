@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -59,6 +60,22 @@ def test_every_reference_leads_somewhere_and_everything_is_referred_to(
         for kind in ("schemas", "headers", "responses")
         for name in made["components"][kind]
     }
+
+
+def test_every_field_is_described(made: dict[str, Any]) -> None:
+    schemas = made["components"]["schemas"]
+    bare = [place for name in schemas for place in undescribed(schemas[name], name)]
+    assert bare == []
+
+
+def undescribed(schema: dict[str, Any], place: str) -> Iterator[str]:
+    for name, field in schema.get("properties", {}).items():
+        if not field.keys() & {"description", "$ref"}:
+            yield f"{place}.{name}"
+        yield from undescribed(field, f"{place}.{name}")
+    items = [schema["items"]] if schema.get("items") else []
+    for inner in (*items, *schema.get("anyOf", ())):
+        yield from undescribed(inner, place)
 
 
 def test_every_header_of_ours_is_described(made: dict[str, Any]) -> None:
