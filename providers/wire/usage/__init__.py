@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from providers.declaration.spec import Usage
-from providers.wire import billed
-from providers.wire.billed import MOST_TOKENS as MOST_TOKENS
+from providers.wire.usage import billed
+from providers.wire.usage.billed import MOST_TOKENS as MOST_TOKENS
 
 MOST_NAMES: Final = 200  # of a usage object; what exceeds them is not merged
 MOST_SECONDS: Final = 2**31  # of one recording
