@@ -16,14 +16,15 @@ from gateway.dashboard import examples
 from gateway.playground import code_samples, tabs  # noqa: F401  (an incomplete table stops the start)
 from models_catalog import queries as catalog
 from models_catalog import scenarios
-from models_catalog.facts import library
+from models_catalog.facts import library, price_versions
+from models_catalog.resolution.entries import PriceHistory
 from providers import ports as provider_ports
 from providers.credentials import validation
 from providers.credentials.opening import effective_base_url
 from providers.declaration import registry
 from providers.ports import TrialFacts
 from quotas import ports as quota_ports
-from quotas.ports import CredentialField, ListPrice, PlanCredential, RetiredModel
+from quotas.ports import CredentialField, PlanCredential, RetiredModel
 from quotas.trials import queries as trial_queries
 from quotas.usage import last_used
 from tenants import ports as tenant_ports
@@ -45,7 +46,9 @@ def connect() -> None:
     quota_ports.credential_fields.connect(plan_fields)
     quota_ports.effective_url.connect(effective_base_url)
     quota_ports.retired.connect(retired_models)
-    quota_ports.price.connect(list_price)
+    quota_ports.prices.connect(prices)
+    quota_ports.prices_document.connect(price_versions.document_of)
+    quota_ports.prices_of.connect(price_versions.history_of)
     quota_ports.provider_label.connect(provider_label)
 
 
@@ -115,16 +118,14 @@ def retired_models(provider: str, models: Collection[str]) -> list[RetiredModel]
     ]
 
 
-def list_price(tenant_id: UUID, provider: str, model: str) -> ListPrice | None:
-    """Return a model's current price in the catalog, for the page of a call."""
+def prices(tenant_id: UUID, provider: str, model: str) -> PriceHistory | None:
+    """Return the versions of a model's price in the catalog."""
     entry = (
         catalog.entry(tenant_id=tenant_id, provider=provider, model=model)
         if provider_label(provider)
         else None
     )
-    if entry is None or entry.price is None:
-        return None
-    return ListPrice(entry.price, entry.as_of, entry.source, is_own="price" in entry.overrides)
+    return None if entry is None else entry.prices
 
 
 def label(kind: str, code: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
+from django.db.models import Value
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -30,6 +31,10 @@ class TenantModel(TenantOwned):
     enabled = models.BooleanField(_("enabled"), default=True)
     facts = models.JSONField(default=dict, blank=True, editable=False)  # synced layer
     overrides = models.JSONField(default=dict, blank=True)  # tenant's layer; never synced
+    # Each price that the tenant entered, as price_versions.added; none is ever changed.
+    prices = models.JSONField(
+        default=list, db_default=Value([], models.JSONField()), blank=True, editable=False
+    )
     base_url = models.CharField(max_length=300, blank=True)
     # A hosted model's public fields.
     values = models.JSONField(default=dict, blank=True, editable=False)

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from core.request_cache import known as known_rows
 from core.request_cache import once
 from models_catalog import scenarios
-from models_catalog.facts import library, schema
+from models_catalog.facts import library, price_versions, schema
 from models_catalog.models import DefaultModel, TenantModel
 from models_catalog.resolution.entries import Entry, Facts, TenantLayer, merge
 from models_catalog.scenarios import Scenario
@@ -325,7 +325,11 @@ def _shipped(slug: str, name: str, row: TenantModel | None) -> Facts | None:
     facts = library.of_row(slug, name, row.values.get(BASE_MODEL, ""))
     # List prices apply only at the provider's own address.
     elsewhere = bool(row.base_url and registry.get(slug).default_base_url)
-    return replace(facts, price=None) if facts is not None and elsewhere else facts
+    return (
+        replace(facts, price=None, earlier_prices=None)
+        if facts is not None and elsewhere
+        else facts
+    )
 
 
 def _layer(row: TenantModel) -> TenantLayer:
@@ -349,6 +353,7 @@ def _layer(row: TenantModel) -> TenantLayer:
         base_url=row.base_url,
         mask=row.mask,
         stored_overrides=row.overrides,
+        prices=price_versions.own(row.prices),
         created=row.created.date(),
     )
 

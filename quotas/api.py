@@ -118,6 +118,10 @@ class CallOut(serializers.ModelSerializer[CallRecord]):
         allow_null=True,
         help_text=_("Images generated; `null` if the call was not for images."),
     )
+    price_version = serializers.CharField(
+        allow_null=True,
+        help_text=_("Id of the price that gave the cost; `null` if there was none."),
+    )
     quantities = serializers.DictField(
         allow_null=True,
         help_text=_(

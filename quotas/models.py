@@ -214,6 +214,8 @@ class CallRecord(TenantOwned):
     images = models.PositiveSmallIntegerField(null=True, blank=True)
     # What few calls have: quantities.rare. None if nothing, and in records of older releases.
     quantities = models.JSONField(null=True, blank=True)
+    # "" or None if there was no price. A default would make SQLite copy the table.
+    price_version = models.CharField(max_length=16, null=True, blank=True)  # noqa: DJ001
     usage_source = models.CharField(max_length=9, default="none")  # reported, estimated, none
     credits = models.PositiveIntegerField(_("credits"), default=0)
     # None if unpriced
@@ -375,3 +377,7 @@ class StaleHour(TenantOwned):
 
     def __str__(self) -> str:
         return f"{self.start:%Y-%m-%d %H}"
+
+
+from quotas.rating.models import CostCorrection as CostCorrection  # noqa: E402  (refers to above)
+from quotas.rating.models import Rating as Rating  # noqa: E402

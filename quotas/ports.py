@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from decimal import Decimal
+from datetime import date, datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -54,32 +53,28 @@ class CredentialField:
     help_text: Any = ""
 
 
-class Rates(pricing.Price, Protocol):
-    """A list price with its lowest tier, per million tokens; None if unknown or not applicable."""
-
-    @property
-    def input(self) -> Decimal | None: ...
-    @property
-    def output(self) -> Decimal | None: ...
-    @property
-    def cached_input(self) -> Decimal | None: ...
-    @property
-    def currency(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ListPrice:
-    """A model's current price.
+class VersionedPrice(pricing.Price, Protocol):
+    """A version of a price.
 
     Attributes:
+        version: Its id; the same amounts since the same time have the same one for ever.
+        since: When it came into force; None if it always was.
         as_of: Day on which the price was read from its source.
         is_own: Whether the workspace entered the price itself.
     """
 
-    rates: Rates
-    as_of: date | None = None
-    source: str = ""
-    is_own: bool = False
+    @property
+    def currency(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def since(self) -> datetime | None: ...
+    @property
+    def as_of(self) -> date | None: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def is_own(self) -> bool: ...
 
 
 @Port
@@ -119,9 +114,29 @@ def retired(provider: str, models: Collection[str]) -> list[RetiredModel]:
     return []
 
 
+class Prices(Protocol):
+    """The versions of a model's price."""
+
+    def at(self, time: datetime, /) -> VersionedPrice | None: ...
+    def find(self, version: str, /) -> VersionedPrice | None: ...
+    def versions(self) -> Sequence[VersionedPrice]: ...
+
+
 @Port
-def price(tenant_id: UUID, provider: str, model: str) -> ListPrice | None:
-    """Return the model's current price in the catalog, or None if it has none."""
+def prices(tenant_id: UUID, provider: str, model: str) -> Prices | None:
+    """Return the versions of a model's price in the catalog, or None if it has none."""
+    return None
+
+
+@Port
+def prices_document(prices: Prices) -> Any:
+    """Return the versions as JSON."""
+    return None
+
+
+@Port
+def prices_of(document: Any) -> Prices | None:
+    """Return the versions that `prices_document` made JSON of."""
     return None
 
 

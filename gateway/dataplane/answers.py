@@ -127,7 +127,7 @@ async def write(call: Call, answer: Answer) -> tuple[bytes, dict[str, Any]]:
 
 def _written(call: Call, answer: Answer) -> tuple[bytes, dict[str, Any]]:
     assert call.target is not None
-    measured = metering.of_answer(call.request, answer, call.target.price)
+    measured = metering.of_answer(call.request, answer, call.target.prices.at(call.time))
     try:
         return call.request.door.write(answer, measured, call.request.asked()), measured
     except TypeError as error:
@@ -137,9 +137,10 @@ def _written(call: Call, answer: Answer) -> tuple[bytes, dict[str, Any]]:
 async def measure_stream(call: Call, stream: OpenStream) -> dict[str, Any]:
     """Return the usage fields of a stream's record."""
     assert call.target is not None
+    price = call.target.prices.at(call.time)
     return await large_bodies.run(
         call.request.size,
-        partial(metering.of_stream, call.request, stream.decoder, call.target.price),
+        partial(metering.of_stream, call.request, stream.decoder, price),
         owner=call.request.principal.tenant_id,
     )
 

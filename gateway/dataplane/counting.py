@@ -91,7 +91,7 @@ async def _asked(
 async def _estimated(request: GatewayRequest, target: Target) -> Count:
     fields = await large_bodies.run(
         request.size,
-        partial(metering.of_request, request, target.price),
+        partial(metering.of_request, request, None),
         owner=request.principal.tenant_id,
     )
     content = orjson.dumps({"input_tokens": fields["prompt_tokens"] or 0})

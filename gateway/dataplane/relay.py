@@ -346,7 +346,9 @@ class Relay:
                 attempt_entry(call.target, call.source, code, 200 if accepted else None, call.began)
             )
         measured = (
-            metering.of_request(call.request, call.target.price) if accepted and call.target else {}
+            metering.of_request(call.request, call.target.prices.at(call.time))
+            if accepted and call.target
+            else {}
         )
         record = call.record(status, http_status, code, **measured)
         await self._finish(call, record, voided=call.held is not None and not accepted, reason=code)

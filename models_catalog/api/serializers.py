@@ -59,6 +59,9 @@ class ImageRateOut(serializers.Serializer[Any]):
 )
 class PriceOut(serializers.Serializer[Any]):
     currency = serializers.CharField()
+    since = serializers.DateTimeField(
+        required=False, help_text=_("When it came into force; always in force if omitted.")
+    )
     free = serializers.BooleanField(required=False)
     input = serializers.CharField(required=False)
     output = serializers.CharField(required=False)

@@ -121,13 +121,43 @@ def _shipped_row(
     set_name = row.get("parameters")
     if set_name is not None and not (isinstance(set_name, str) and set_name in sets):
         raise BadFact("parameters", _("Must be one of the file's parameter sets."))
+    origins: list[tuple[str, date]] = []
+    if "earlier_prices" in facts:
+        facts["earlier_prices"], origins = _earlier(facts["earlier_prices"], sources)
     parsed = parse(facts)
     if parsed.get("type") is None:
         raise BadFact("type", _("Is missing."))
     title, dated = sources[source]
     as_of = day("as_of", row["as_of"]) if "as_of" in row else dated
     parameters = sets[set_name] if set_name is not None else None
+    _name_sources(parsed, [(title, as_of), *origins])
     return Facts(**parsed, parameters=parameters, source=title, as_of=as_of)
+
+
+def _earlier(
+    value: Any, sources: Mapping[str, tuple[str, date]]
+) -> tuple[list[Any], list[tuple[str, date]]]:
+    """Split earlier prices into their documents and their sources."""
+    documents, origins = [], []
+    for document in value if isinstance(value, list) else [value]:
+        name = document.get("source") if isinstance(document, Mapping) else None
+        if not isinstance(name, str) or name not in sources:
+            raise BadFact("earlier_prices", _("Each needs a source of the file's."))
+        documents.append({key: item for key, item in document.items() if key != "source"})
+        origins.append(sources[name])
+    return documents, origins
+
+
+def _name_sources(parsed: dict[str, Any], origins: Sequence[tuple[str, date]]) -> None:
+    """Let each version of a price say where it is from."""
+    price, earlier = parsed.get("price"), parsed.get("earlier_prices")
+    if price is not None:
+        parsed["price"] = replace(price, source=origins[0][0], as_of=origins[0][1])
+    if earlier:
+        parsed["earlier_prices"] = tuple(
+            replace(version, source=title, as_of=as_of)
+            for version, (title, as_of) in zip(earlier, origins[1:], strict=True)
+        )
 
 
 def _table(name: str, document: Mapping[str, Any]) -> dict[str, Any]:

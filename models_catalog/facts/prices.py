@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from models_catalog.facts.values import BadFact, parse_count, parse_text
+from models_catalog.facts.values import BadFact, parse_count, parse_text, parse_time
 from models_catalog.resolution.entries import ImageRate, Price, Rates, Tier
 
 RATES = (
@@ -24,6 +27,7 @@ RATES = (
     "audio_output",
 )
 FLAT_RATES = ("per_minute", "per_million_characters", "per_image")
+VERSION_LENGTH = 16  # characters of a version's id
 # What a price depends on besides the amount: names -> amounts or factors.
 MODIFIERS = ("tools", "service_tiers", "regions")
 
@@ -31,6 +35,8 @@ MODIFIERS = ("tools", "service_tiers", "regions")
 def price_json(price: Price) -> dict[str, Any]:
     """Convert a price to the REST format: decimal strings per million tokens."""
     document: dict[str, Any] = {"currency": price.currency}
+    if price.since is not None:
+        document["since"] = price.since.isoformat()
     if price.is_free:
         document["free"] = True
     document |= _rates_json(price.rates)
@@ -59,7 +65,7 @@ def _rates_json(rates: Rates) -> dict[str, str]:
 
 
 def parse_price(name: str, value: Any) -> Price:
-    allowed = {"currency", "tiers", "free", "images", *RATES, *FLAT_RATES, *MODIFIERS}
+    allowed = {"currency", "since", "tiers", "free", "images", *RATES, *FLAT_RATES, *MODIFIERS}
     if not isinstance(value, Mapping) or set(value) - allowed:
         raise BadFact(
             name,
@@ -67,7 +73,7 @@ def parse_price(name: str, value: Any) -> Price:
                 "A price may only have currency, input, output, cached_input, cache_write, "
                 "cache_write_1h, thinking_output, image_input, image_output, audio_input, "
                 "audio_output, per_minute, per_million_characters, per_image, images, tiers, "
-                "tools, service_tiers, regions and free."
+                "tools, service_tiers, regions, since and free."
             ),
         )
     currency = value.get("currency")
@@ -87,7 +93,10 @@ def parse_price(name: str, value: Any) -> Price:
         per_image=_amount(name, value.get("per_image")),
         images=tuple(_image_rate(name, rate) for rate in _list(name, value.get("images", []))),
         is_free=free is True,
-        **{modifier: _amounts(name, value.get(modifier, {})) for modifier in MODIFIERS},
+        since=None if value.get("since") is None else parse_time(name, value["since"]),
+        tools=_amounts(name, value.get("tools", {})),
+        service_tiers=_amounts(name, value.get("service_tiers", {})),
+        regions=_amounts(name, value.get("regions", {})),
     )
     has_amount = (
         price.rates != Rates()
@@ -101,7 +110,24 @@ def parse_price(name: str, value: Any) -> Price:
         )
     if [tier.above for tier in price.tiers] != sorted({tier.above for tier in price.tiers}):
         raise BadFact(name, _("Sort tiers by their number of tokens, without duplicates."))
-    return price
+    return replace(price, version=version_of(price))
+
+
+def version_of(price: Price) -> str:
+    """Return the id of a version: the same for the same amounts since the same time, for ever."""
+    text = json.dumps(price_json(price), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:VERSION_LENGTH]
+
+
+def parse_earlier(name: str, value: Any) -> tuple[Price, ...]:
+    """Parse the versions before a price, newest first."""
+    prices = tuple(parse_price(name, document) for document in _list(name, value))
+    begun = [price.since for price in prices]
+    if None in begun[:-1] or begun[: len(begun) - 1] != sorted(
+        (since for since in begun[:-1] if since), reverse=True
+    ):
+        raise BadFact(name, _("List earlier prices from the newest to the oldest, with since."))
+    return prices
 
 
 def _tier(name: str, value: Any) -> Tier:

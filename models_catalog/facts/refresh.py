@@ -163,6 +163,7 @@ def load(*, actor: Actor, data: bytes, accept: bool = False, dry_run: bool = Fal
         return outcome
     if outcome.grave and not accept:
         raise NeedsSecondLook(outcome)
+    snapshots.keep_history(document, _all(_parts(current)), snapshot.date)
     row = CatalogSnapshot(
         date=snapshot.date,
         document=document,

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from models_catalog.facts.prices import parse_price, price_json
+from models_catalog.facts.prices import parse_earlier, parse_price, price_json
 from models_catalog.facts.values import (
     LARGEST,
     BadFact,
@@ -34,6 +34,7 @@ FIELDS = frozenset(
         "parameters",
         "values",
         "price",
+        "earlier_prices",
         "retired",
         "successor",
     }
@@ -131,6 +132,8 @@ def of_listed(listed: ListedModel) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Price):
         return price_json(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
     if isinstance(value, frozenset):
         return sorted(value)
     if isinstance(value, date):
@@ -200,6 +203,7 @@ _PARSERS: Mapping[str, Any] = {
     "parameters": parse_parameters,
     "values": _values,
     "price": parse_price,
+    "earlier_prices": parse_earlier,
     "retired": day,
     "successor": parse_text,
 }

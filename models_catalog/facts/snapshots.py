@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -21,12 +21,13 @@ from django.utils.translation import gettext_lazy
 
 from models_catalog.facts import library, schema, values
 from models_catalog.facts.library import Shipped
-from models_catalog.facts.prices import FLAT_RATES, MODIFIERS, RATES
+from models_catalog.facts.prices import FLAT_RATES, MODIFIERS, RATES, price_json
 from models_catalog.facts.values import BadFact
 from models_catalog.resolution.entries import Facts, Price
 from providers.declaration import files
 
 FORMAT: Final = "modelkeep-catalog/1"
+EARLIER: Final = "earlier"  # the source of prices that snapshots before had
 JUMP: Final = 2  # a price that changes by more than this factor may be a mistake
 # Kinds of changes, and those that an operator must confirm.
 ADDED, DROPPED, PRICE, PRICE_JUMP, PRICE_GONE, TYPE, RETIRED, OTHER = (
@@ -102,6 +103,39 @@ def _part(slug: str, part: Any) -> Shipped:
         return library.read(part)
     except BadFact as error:
         raise BadFact(slug, str(error)) from error
+
+
+def keep_history(document: dict[str, Any], before: Mapping[str, Shipped], since: date) -> None:
+    """Let a snapshot's prices that differ from those before be versions of the day it is of.
+
+    A price that says itself since when it is in force, or what it was earlier, is left as it is.
+    """
+    for slug in before.keys() & document["providers"].keys():
+        part, known = document["providers"][slug], before[slug].models
+        for row in part.get("model", []):
+            old = known.get(row["name"])
+            if old is not None and old.price is not None and not row.get("earlier_prices"):
+                _keep_history(part, row, old, since)
+
+
+def _keep_history(part: dict[str, Any], row: dict[str, Any], old: Facts, since: date) -> None:
+    assert old.price is not None
+    new = row.get("price")
+    if new is None or new.get("since"):
+        return
+    earlier = list(old.earlier_prices or ())
+    if library.read(part | {"model": [{**row, "successor": None}], "suggestions": {}}).models[
+        row["name"]
+    ].price != replace(old.price, since=None):
+        new["since"] = since.isoformat()
+        earlier = [old.price, *earlier]
+    elif old.price.since is not None:
+        new["since"] = old.price.since.isoformat()
+    if earlier:
+        row["earlier_prices"] = [price_json(price) | {"source": EARLIER} for price in earlier]
+        part.setdefault("sources", {}).setdefault(
+            EARLIER, {"title": "earlier snapshots", "date": since.isoformat()}
+        )
 
 
 def export(day: date, loaded: Mapping[str, Any], slugs: Iterable[str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
@@ -70,3 +70,20 @@ def day(name: str, value: Any) -> date:
     if not is_date(value):
         raise BadFact(name, _("Must be a date such as 2026-11-30."))
     return date.fromisoformat(value)
+
+
+def parse_time(name: str, value: Any) -> datetime:
+    """Parse a date, which begins at midnight UTC, or a time such as "2026-11-30T12:00:00Z".
+
+    Raises:
+        BadFact: The value is neither.
+    """
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        time = None
+    if isinstance(time, date) and not isinstance(time, datetime):
+        time = datetime(time.year, time.month, time.day)
+    if not isinstance(time, datetime) or not 1970 < time.year < 3000:
+        raise BadFact(name, _("Must be a date or a time such as 2026-11-30T12:00:00Z."))
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)

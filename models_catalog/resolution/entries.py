@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -72,6 +72,12 @@ class Price:
     # What other prices are multiplied by: {"flex": 0.5}, {"us": 1.1}.
     service_tiers: Mapping[str, Decimal] = field(default_factory=dict, hash=False)
     regions: Mapping[str, Decimal] = field(default_factory=dict, hash=False)
+    # The version: since when it is in force (None: ever since), its id, and where it is from.
+    since: datetime | None = None
+    version: str = field(default="", compare=False)
+    source: str = field(default="", compare=False)
+    as_of: date | None = field(default=None, compare=False)
+    is_own: bool = field(default=False, compare=False)  # the workspace's
 
     @property
     def input(self) -> Decimal | None:
@@ -109,6 +115,43 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceVersion:
+    """A price and since when it is in force; a tenant's None means the list price again."""
+
+    since: datetime | None
+    price: Price | None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceHistory:
+    """A model's prices, the tenant's own and those of the list, each newest first."""
+
+    own: tuple[PriceVersion, ...] = ()
+    listed: tuple[PriceVersion, ...] = ()
+
+    def at(self, time: datetime) -> Price | None:
+        """Return the price in force at a time; None if it is unknown."""
+        price = _in_force(self.own, time) if self.own else None
+        return price or _in_force(self.listed, time)
+
+    def versions(self) -> list[Price]:
+        """Return all prices, the newest own one first."""
+        known = (version.price for version in (*self.own, *self.listed))
+        return [price for price in known if price is not None]
+
+    def find(self, version: str) -> Price | None:
+        """Return the price with this version's id."""
+        return next((price for price in self.versions() if price.version == version), None)
+
+
+def _in_force(versions: tuple[PriceVersion, ...], time: datetime) -> Price | None:
+    for version in versions:
+        if version.since is None or version.since <= time:
+            return version.price
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """The facts one layer has about a model; None means the layer doesn't say."""
 
@@ -121,6 +164,7 @@ class Facts:
     parameters: Mapping[str, Any] | None = None
     values: Mapping[str, str] | None = None
     price: Price | None = None
+    earlier_prices: tuple[Price, ...] | None = None
     retired: date | None = None
     successor: str | None = None
     source: str = ""
@@ -145,7 +189,8 @@ class Entry:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     # Read only by the provider's wire: facts.schema.VALUES.
     hints: Mapping[str, str] = field(default_factory=dict)
-    price: Price | None = None
+    price: Price | None = None  # in force when the entry was made
+    prices: PriceHistory = field(default=PriceHistory(), compare=False)
     retired: date | None = None  # shutdown date
     successor: str = ""  # a model of the same provider
     source: str = ""
@@ -200,6 +245,7 @@ class TenantLayer:
     base_url: str = ""
     mask: str = ""
     stored_overrides: Mapping[str, Any] = field(default_factory=dict)
+    prices: tuple[PriceVersion, ...] = ()  # the tenant's own, newest first
     created: date | None = None
 
 
@@ -214,6 +260,9 @@ def merge(
     own = tenant.overrides if tenant else None
     layers = [layer for layer in (own, synced, shipped) if layer is not None]
     typed = [layer for layer in (own, shipped, synced) if layer is not None]
+    prices = history_of(
+        tenant.prices if tenant else (), own, [layer for layer in (synced, shipped) if layer]
+    )
     dated = next(
         (layer for layer in (synced, shipped) if layer is not None and layer.source), Facts()
     )
@@ -230,7 +279,8 @@ def merge(
         features=_first(layers, "features") or frozenset(),
         parameters=_first(layers, "parameters") or {},
         hints=_first(layers, "values") or {},
-        price=_first(layers, "price"),
+        price=prices.at(datetime.now(UTC)),
+        prices=prices,
         retired=_first(layers, "retired"),
         successor=_first(layers, "successor") or "",
         source=dated.source,
@@ -243,6 +293,24 @@ def merge(
         mask=tenant.mask if tenant else "",
         overrides=tenant.stored_overrides if tenant else {},
     )
+
+
+def history_of(
+    own: tuple[PriceVersion, ...], overrides: Facts | None, listed: Sequence[Facts]
+) -> PriceHistory:
+    """Join a tenant's own prices and those of the first layer that has any."""
+    if not own and overrides is not None:  # entered before versions were kept
+        own = tuple(
+            PriceVersion(version.since, version.price and replace(version.price, is_own=True))
+            for version in _versions(overrides)
+        )
+    return PriceHistory(own, next((found for facts in listed if (found := _versions(facts))), ()))
+
+
+def _versions(facts: Facts) -> tuple[PriceVersion, ...]:
+    prices = [] if facts.price is None else [facts.price]
+    prices += facts.earlier_prices or ()
+    return tuple(PriceVersion(price.since, price) for price in prices)
 
 
 def _first(layers: list[Facts], name: str) -> Any:

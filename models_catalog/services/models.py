@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core.errors import Conflict
 from models_catalog import queries
 from models_catalog.errors import ModelNotFound
-from models_catalog.facts import schema
+from models_catalog.facts import price_versions, schema
 from models_catalog.models import TenantModel
 from models_catalog.resolution.entries import Entry
 from models_catalog.services.defaults import drop_from_defaults
@@ -91,6 +92,9 @@ def change_model(
         row = _own_row(tenant, provider, model)
         others = {name: value for name, value in row.overrides.items() if name not in parsed}
         changed: dict[str, Any] = {"overrides": others | schema.dump(parsed)} if parsed else {}
+        if "price" in parsed:
+            before, now = row.overrides.get("price"), timezone.now()
+            changed["prices"] = price_versions.added(row.prices, before, parsed["price"], now)
         if enabled is not None:
             changed["enabled"] = enabled
         for name, value in changed.items():

@@ -22,6 +22,7 @@ from quotas.admin.plans import PROVIDER
 from quotas.admin.pools import COUNTED, CountedFilter, ProviderNameFilter
 from quotas.ledger import pricing
 from quotas.models import CallRecord
+from quotas.usage import corrected
 from quotas.usage.presentation import source_name
 from tenants.admin.csv import as_csv
 from tenants.admin.search import by_workspace
@@ -110,10 +111,11 @@ class CallRecordAdmin(LogAdmin[CallRecord]):
 
     @admin.display(description=gettext_lazy("cost"))
     def cost_text(self, record: CallRecord) -> str:
+        [shown] = corrected.apply([record])
         return (
             _("unpriced")
-            if record.cost is None
-            else f"{pricing.plain(record.cost)} {record.currency}".strip()
+            if shown.cost is None
+            else f"{pricing.plain(shown.cost)} {shown.currency}".strip()
         )
 
     @admin.display(description=gettext_lazy("tokens are"))
@@ -122,7 +124,7 @@ class CallRecordAdmin(LogAdmin[CallRecord]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CallRecord]:
         """Skip ids of other times than the chosen period, and old calls if a filter needs it."""
-        rows = super().get_queryset(request)
+        rows = corrected.joined(super().get_queryset(request))
         period = hierarchy.period(request.GET)
         if period is not None:
             start, end = period
@@ -160,10 +162,15 @@ EXPORTED = (
 
 
 def _exported(rows: QuerySet[CallRecord]) -> Iterator[tuple[Any, ...]]:
-    renamed = {"workspace": "tenant__slug", "app_key": "app_key_name"}
+    renamed = {
+        "workspace": "tenant__slug",
+        "app_key": "app_key_name",
+        "cost": "present_cost",
+        "currency": "present_currency",
+    }
     columns = [renamed.get(name, name) for name in EXPORTED]
     cost = EXPORTED.index("cost")
-    for row in newest_first(rows, *columns, by_time=False):
+    for row in newest_first(corrected.present(rows), *columns, by_time=False):
         amount = row[cost]
         yield (
             row[0].isoformat(),

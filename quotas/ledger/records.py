@@ -43,6 +43,7 @@ LENGTHS: Final = {
     "currency": 3,
     "error_code": 40,
     "finish_reason": 20,
+    "price_version": 16,
 }
 
 
@@ -58,6 +59,7 @@ class Record:
         time: When the request arrived, timezone-aware.
         prompt_tokens: None if unknown, like the other token counts.
         images: How many were generated; None if the call was not for images.
+        price_version: Id of the price that gave the cost; "" if there was none.
         quantities: What else was used, as quantities.rare returns it.
         cost: None if unpriced, never 0 instead.
         http_status: Status sent to the client; 0 if unknown.
@@ -87,6 +89,7 @@ class Record:
     cached_tokens: int | None = None
     images: int | None = None
     quantities: Mapping[str, Any] | None = None
+    price_version: str = ""
     usage_source: Literal["reported", "estimated", "none"] = "none"
     cost: Decimal | None = None
     currency: str = ""

@@ -141,6 +141,7 @@ def _delete(tenant_id: UUID, calls: Sequence[Call]) -> int:
     hold_ids = [call.hold_id for call in calls if call.hold_id]
     if hold_ids:
         _seal(tenant_id, floor_month(calls[0].time), ids)
+    execute(f"DELETE FROM quotas_costcorrection WHERE call_id {_among()}", [ids])  # noqa: S608
     rows = execute(f"DELETE FROM quotas_callrecord WHERE id {_among()} RETURNING id", [ids])  # noqa: S608
     if hold_ids:
         execute(f"DELETE FROM quotas_hold WHERE id {_among()}", [_ids(hold_ids)])  # noqa: S608

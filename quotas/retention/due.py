@@ -16,12 +16,20 @@ from core.db.connection import execute
 from core.db.dialect import read_time, read_uuid
 from core.times import floor_month, kept_from, next_month
 from quotas.models import CallRecord, Hold
+from quotas.usage import corrected
 from tenants.scope import tenant_scope
 
 SIZE: Final = 2_000  # rows of a query
 _CALL: Final = tuple(field.attname for field in CallRecord._meta.concrete_fields)
 _HOLD: Final = tuple(field.attname for field in Hold._meta.concrete_fields)
 _OF_HOLD: Final = "hold__"
+# Names in an archived call's correction, if it has one.
+_CORRECTION: Final = {
+    "rating_id": "fix_rating",
+    "cost": "fix_cost",
+    "currency": "fix_currency",
+    "price_version": "fix_version",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +67,12 @@ def due(before: datetime) -> list[Due]:
 
 def rows_of(due: Due) -> Iterator[Mapping[str, Any]]:
     """Yield calls with their holds, as the tables have them, in the order of their times."""
-    columns = (*_CALL, *(f"{_OF_HOLD}{name}" for name in _HOLD))
+    columns = (*_CALL, *(f"{_OF_HOLD}{name}" for name in _HOLD), *_CORRECTION.values())
     begin = Q(time__gte=due.first)
     while True:
         with tenant_scope(due.tenant_id):
             rows = CallRecord.objects.filter(begin, tenant_id=due.tenant_id, time__lt=due.before)
+            rows = corrected.joined(rows)
             batch = list(rows.order_by("time", "pk").values_list(*columns)[:SIZE])
         yield from (_as_mapping(row) for row in batch)
         if len(batch) < SIZE:
@@ -73,8 +82,11 @@ def rows_of(due: Due) -> Iterator[Mapping[str, Any]]:
 
 
 def _as_mapping(row: tuple[Any, ...]) -> dict[str, Any]:
-    call, hold = row[: len(_CALL)], row[len(_CALL) :]
+    call, hold = row[: len(_CALL)], row[len(_CALL) : -len(_CORRECTION)]
     values = dict(zip(_CALL, call, strict=True))
+    correction = dict(zip(_CORRECTION, row[-len(_CORRECTION) :], strict=True))
+    if correction["rating_id"] is not None:
+        values["correction"] = correction
     if values["hold_id"] is not None:
         values["hold"] = dict(zip(_HOLD, hold, strict=True))
     return values

@@ -17,7 +17,7 @@ from core.db.connection import dialect, execute, values
 from core.db.dialect import read_time
 from core.times import EPOCH, HOUR, floor_hour
 from quotas.models import CallRecord
-from quotas.usage import totals
+from quotas.usage import corrected, totals
 from quotas.usage.totals import RollupState
 
 Calls = QuerySet[CallRecord, Any]
@@ -26,13 +26,13 @@ END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def of_tenant(tenant_id: UUID) -> Calls:
-    rows: Calls = CallRecord.objects.filter(tenant_id=tenant_id)
-    return rows
+    return corrected.joined(CallRecord.objects.filter(tenant_id=tenant_id))
 
 
 def call(*, tenant_id: UUID, pk: UUID) -> CallRecord | None:
     """Return the call record with this id, or None if the tenant has no such record."""
-    return of_tenant(tenant_id).filter(pk=pk).select_related("hold").first()
+    row = of_tenant(tenant_id).filter(pk=pk).select_related("hold").first()
+    return row if row is None else corrected.apply([row])[0]
 
 
 def calls(
@@ -70,12 +70,14 @@ def calls(
     conditions = filters_of(**filters)
     if request_id:
         records = _matching(rows.filter(pk__in=_of_request(tenant_id, request_id)), conditions)
-        return sorted(records, key=lambda record: (record.time, record.pk), reverse=True)[:limit]
+        return sorted(
+            corrected.apply(records), key=lambda record: (record.time, record.pk), reverse=True
+        )[:limit]
     if conditions:
         return _newest(
             tenant_id, conditions, (since or EPOCH, before or END), cursor, limit, rollup_state
         )
-    return list(rows.order_by("-time", "-id")[:limit])
+    return corrected.apply(rows.order_by("-time", "-id")[:limit])
 
 
 def _of_request(tenant_id: UUID, request_id: str) -> list[Any]:
@@ -174,9 +176,9 @@ def _newest(
         pieces.append(f"SELECT * FROM ({newest}) AS piece")  # noqa: S608
     if not pieces:
         return []
-    sql = f"{' UNION ALL '.join(pieces)} ORDER BY time DESC, id DESC LIMIT {limit:d}"
-    records: list[CallRecord] = list(CallRecord.objects.raw(sql, values(arguments)))
-    return records
+    newest = f"{' UNION ALL '.join(pieces)} ORDER BY time DESC, id DESC LIMIT {limit:d}"
+    sql = corrected.JOIN.format(records=newest)
+    return corrected.apply(CallRecord.objects.raw(sql, values(arguments)))
 
 
 def _where_to_look(
@@ -235,7 +237,7 @@ def every_call(
     rows = _matching(_in_period(of_tenant(tenant_id), since, before), filters_of(**filters))
     if request_id:
         records = sorted(
-            rows.filter(pk__in=_of_request(tenant_id, request_id)),
+            corrected.apply(rows.filter(pk__in=_of_request(tenant_id, request_id))),
             key=lambda record: (record.time, record.pk),
             reverse=True,
         )
@@ -243,9 +245,9 @@ def every_call(
             yield records
         return
     rows = rows.order_by("-time", "-id")
-    batch = list(rows[:BATCH])
+    batch = corrected.apply(rows[:BATCH])
     while batch:
         yield batch
         if len(batch) < BATCH:
             return
-        batch = list(_beyond(rows, batch[-1].time, batch[-1].pk)[:BATCH])
+        batch = corrected.apply(_beyond(rows, batch[-1].time, batch[-1].pk)[:BATCH])

@@ -46,6 +46,16 @@ NUMBERS: Final = {
     "credits": "credits",
     "cost_steps": f"CAST(ROUND({_at_most('cost', int(MOST_COST))} * {10**PLACES}) AS BIGINT)",
 }
+# Call records with their present costs: those of their current corrections where they have one.
+RATED: Final = (
+    "(SELECT record.id, record.tenant_id, record.time, record.latency_ms, "  # noqa: S608
+    "record.prompt_tokens, record.completion_tokens, record.images, record.credits, "
+    f"{', '.join(f'record.{name}' for name in GROUPS if name != 'currency')}, "
+    "CASE WHEN fix.call_id IS NULL THEN record.cost ELSE fix.cost END AS cost, "
+    "CASE WHEN fix.call_id IS NULL THEN record.currency ELSE fix.currency END AS currency "
+    "FROM quotas_callrecord AS record LEFT JOIN quotas_costcorrection AS fix "
+    "ON fix.call_id = record.id AND fix.is_current) AS rated"
+)
 # Columns whose sums could exceed 64 bits: SQLite raises an error then, PostgreSQL when it stores
 # them.
 _REPORTED: Final = frozenset({"prompt_tokens", "completion_tokens", "cost_steps"})

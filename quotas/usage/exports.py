@@ -39,7 +39,7 @@ CALL_COLUMNS: Final = (
         "error_code",
     ),
     *("finish_reason", "attempts", "latency_ms", "first_token_ms", "images", "quantities"),
-    *("error_message", "error_param"),
+    *("error_message", "error_param", "price_version"),
 )
 SUMMARY_COLUMNS: Final = (
     *(

@@ -229,10 +229,10 @@ class Detail:
 
     Attributes:
         provider_label: "" if the provider no longer exists.
-        price: The current catalog price, as records keep only their cost.
+        price: That of the record, or else the one in force at the time of the call.
         lines: Each quantity with its price.
         known: The sum of what is known, if a part is unknown.
-        matches: Whether the current price yields the recorded cost.
+        matches: Whether the price yields the recorded cost.
     """
 
     attempts: Sequence[Attempt]
@@ -240,20 +240,16 @@ class Detail:
     provider_label: str
     source: str
     person: str
-    price: ports.ListPrice | None
+    price: ports.VersionedPrice | None
     lines: Sequence[CostLine]
     known: str
     matches: bool
 
 
 def detail(call: CallRecord) -> Detail:
-    price = (
-        ports.price(call.tenant_id, call.provider, call.model)
-        if call.provider and call.model
-        else None
-    )
-    currency = str(price.rates.currency) if price else ""
-    bill = pricing.bill_of(quantities.of_record(call), price.rates if price else None)
+    price = _price_of(call)
+    currency = price.currency if price else ""
+    bill = pricing.bill_of(quantities.of_record(call), price)
     person = User.objects.filter(pk=call.user_id).first() if call.user_id else None
     return Detail(
         attempts=[_attempt(entry) for entry in call.attempt_log if isinstance(entry, Mapping)],
@@ -266,6 +262,13 @@ def detail(call: CallRecord) -> Detail:
         known=money(pricing.plain(bill.known), currency) if bill.known and bill.unknown else "",
         matches=call.cost is not None and call.cost == bill.cost,
     )
+
+
+def _price_of(call: CallRecord) -> ports.VersionedPrice | None:
+    known = ports.prices(call.tenant_id, call.provider, call.model) if call.model else None
+    if known is None:
+        return None
+    return known.find(call.price_version or "") or known.at(call.time)
 
 
 def _attempt(entry: Mapping[str, Any]) -> Attempt:

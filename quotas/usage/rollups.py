@@ -269,7 +269,7 @@ _INSERT = (
 _HOUR = (
     f"{_INSERT}SELECT tenant_id, 1, {{start}}, {_GROUPS}, "  # noqa: S608
     f"{', '.join(columns.total(name, value) for name, value in columns.ALL.items())} "
-    "FROM quotas_callrecord WHERE tenant_id = %s AND time >= %s AND time < %s {more}"
+    f"FROM {columns.RATED} WHERE tenant_id = %s AND time >= %s AND time < %s {{more}}"
     f"GROUP BY tenant_id, {_GROUPS}"
 )
 _DAY = (

@@ -258,7 +258,10 @@ def _pieces(
     mark = f", {dialect().timestamp} AS start" if by_start else ""
     record = ", ".join([*by, *(f"{columns.ALL[name]} AS {name}" for name in numbers)]) + mark
     for start, until in of.records:
-        sql = f"SELECT {record} FROM quotas_callrecord WHERE tenant_id = %s AND time >= %s"  # noqa: S608
+        sql = (
+            f"SELECT {record} FROM {columns.RATED} "  # noqa: S608
+            "WHERE tenant_id = %s AND time >= %s"
+        )
         pieces.append(f"{sql}{' AND time < %s' if until is not None else ''}{condition}")
         params += [
             *([start] if by_start else []),

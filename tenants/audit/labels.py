@@ -66,6 +66,7 @@ SENTENCES: dict[str, Any] = {
     "model.enabled": _("switched the model on"),
     "model.disabled": _("switched the model off"),
     "model.overridden": _("changed the facts of the model"),
+    "usage.rated": _("priced calls again"),
     "default.set": _("set the default model"),
     "default.cleared": _("cleared the default model"),
     "default_model.set": _("set the default model"),

@@ -175,7 +175,7 @@ class Routes:
         )
         sources = tuple([*trial_sources, *own] if trial_first else [*own, *trial_sources])
         refusal = None if sources else _without_source(principal, provider, entry, trial)
-        return Target(provider, entry.model, entry.facts, entry.price, sources, refusal)
+        return Target(provider, entry.model, entry.facts, entry.prices, sources, refusal)
 
     def _own_sources(self, tenant_id: UUID, provider: Provider, entry: Entry) -> list[Source]:
         rows = provider_queries.routable_credentials(

@@ -11,7 +11,7 @@ from uuid import UUID
 from gateway.dataplane.errors import Refusal
 from gateway.dataplane.routing.health import Health
 from gateway.dataplane.threads import in_thread
-from models_catalog.resolution.entries import Price
+from models_catalog.resolution.entries import PriceHistory
 from providers.declaration.spec import Access, ModelFacts, Provider
 
 ATTEMPTS: Final = 12  # maximum per call, over all targets and sources
@@ -69,7 +69,7 @@ class Target:
     provider: Provider
     model: str
     facts: ModelFacts
-    price: Price | None
+    prices: PriceHistory
     sources: tuple[Source, ...]
     refusal: Refusal | None = None
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)

@@ -170,6 +170,7 @@ def record_of(
         cached_tokens=total.cached_tokens if is_known else None,
         usage_source="none" if not is_known else "reported" if is_whole else "estimated",
         quantities=stored,
+        price_version=total.price.version if total.price is not None else "",
         status=status,
         error_code=error_code,
     )

@@ -192,4 +192,6 @@ def _totals(row: StoredBatch) -> Totals:
             model: catalog.entry(tenant_id=row.tenant_id, provider=row.provider, model=model)
             for model in row.model_names
         }
-    return Totals({model: entry.price if entry else None for model, entry in entries.items()})
+    return Totals(
+        {model: entry.prices.at(row.created) if entry else None for model, entry in entries.items()}
+    )

@@ -20,6 +20,7 @@ from gateway.dataplane.app import Gateway
 from gateway.dataplane.relay import Relay
 from gateway.dataplane.routing.routes import Routes
 from gateway.dataplane.routing.targets import Route, Source, Target
+from models_catalog.resolution.entries import PriceHistory
 from providers.declaration import registry
 from providers.declaration.spec import Access, ModelFacts, Operation
 from providers.transport.async_client import Upstream
@@ -79,7 +80,7 @@ class OneRoute(Routes):
         access = Access({}, base_url=f"{url}/v1"), ()
         source = Source("credential:odd", "a", lambda: access, opened=access)
         provider = registry.get("openai_compatible")
-        target = Target(provider, "m", ModelFacts(), None, (source,))
+        target = Target(provider, "m", ModelFacts(), PriceHistory(), (source,))
         self._route = Route("", (target,))
 
     async def find(self, *_call: object) -> Route:

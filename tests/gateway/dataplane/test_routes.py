@@ -22,6 +22,7 @@ from gateway.dataplane.routing.health import FOREVER, Health, HealthStates
 from gateway.dataplane.routing.kept import Kept
 from gateway.dataplane.routing.routes import Routes
 from gateway.dataplane.routing.targets import Route, Source, Target
+from models_catalog.resolution.entries import PriceHistory
 from providers.declaration import registry
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import ModelFacts, Operation
@@ -38,7 +39,7 @@ ACME, GLOBEX = uuid4(), uuid4()
 def route(sources: int = 1) -> Route:
     source = Source("credential:Main", "a", lambda: None)  # type: ignore[arg-type, return-value]
     provider = registry.get("openai")
-    target = Target(provider, "gpt-4o", ModelFacts(), None, (source,) * sources)
+    target = Target(provider, "gpt-4o", ModelFacts(), PriceHistory(), (source,) * sources)
     return Route("", (target,))
 
 

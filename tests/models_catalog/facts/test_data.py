@@ -45,7 +45,9 @@ def test_a_file_can_be_read_and_names_its_sources(path: Path) -> None:
     document = files.read(path.stem)
     shipped = library.read(document)
     assert set(document) <= library.FILE
-    used = {row["source"] for row in document.get("model", ())}
+    models = document.get("model", ())
+    used = {row["source"] for row in models}
+    used |= {price["source"] for row in models for price in row.get("earlier_prices", ())}
     assert used == set(document.get("sources", {})), (
         "every source is used and every used one is named"
     )

@@ -17,8 +17,18 @@ import pytest
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
+from core.times import floor_hour
 from quotas.ledger.invariants import audit
-from quotas.models import CallRecord, CreditPool, Hold, SealedCredits, StaleHour
+from quotas.models import (
+    CallRecord,
+    CostCorrection,
+    CreditPool,
+    Hold,
+    Rating,
+    SealedCredits,
+    StaleHour,
+)
+from quotas.rating import store
 from quotas.retention import calls as retention
 from quotas.retention import drop, sealed
 from quotas.retention.calls import prune_calls
@@ -280,3 +290,22 @@ def test_sealed_credits_are_compared_with_the_archives(tenant: Tenant) -> None:
         f"Pool {pool}, 2026-08: 1 calls are archived, but none is sealed.",
     ]
     assert {violation.invariant for violation in audit(now=NOW)} == {"I3"}
+
+
+def test_a_corrected_call_is_archived_with_its_correction(tenant: Tenant) -> None:
+    call(tenant, JULY)
+    with tenant_scope(tenant):
+        record = CallRecord.objects.get()
+        rating = Rating.objects.create(tenant=tenant, since=JULY, before=NOW, actor="command")
+        made = store.Corrected(record.pk, JULY, None, Decimal("0.75"), "EUR", "v")
+        store.insert(tenant.pk, rating.pk, [made])
+        store.mark_stale(tenant.pk, {floor_hour(JULY)})
+    before = usage(tenant)
+    assert prune_calls(now=NOW) == 1
+    assert usage(tenant) == before
+    [archive] = Archive.objects.all()
+    [row] = chain.rows_of(archive)
+    correction = row["correction"]
+    assert (correction["currency"], Decimal(correction["cost"])) == ("EUR", Decimal("0.75"))
+    with tenant_scope(tenant):
+        assert not CostCorrection.objects.exists()

@@ -398,14 +398,14 @@ def test_a_price_of_now_that_gives_the_recorded_cost_is_told_so(
     acme: factories.Workspace, browser: Client
 ) -> None:
     with tenant_scope(acme.tenant):
-        found = presentation.ports.price(acme.tenant.pk, "openai", "gpt-4o")
+        found = presentation.ports.prices(acme.tenant.pk, "openai", "gpt-4o").at(timezone.now())
     assert found is not None
     assert found.as_of is not None
     call = record(acme)
-    cost = pricing.bill_of(quantities.of_record(call), found.rates).cost
+    cost = pricing.bill_of(quantities.of_record(call), found).cost
     assert cost
     call = record(acme, cost=cost, currency="USD")
-    assert "The catalog&#x27;s current price gives the same" in text(
+    assert "The price for the time of the call gives the same" in text(
         browser, f"{USAGE}calls/{call.pk}/"
     ).replace("'", "&#x27;")
 

@@ -15,6 +15,7 @@ from gateway.dataplane.doors.openai import OpenAI
 from gateway.dataplane.doors.registry import DOORS, ENDPOINTS, door_of
 from gateway.dataplane.requests.request import GatewayRequest
 from gateway.dataplane.routing.targets import Target
+from models_catalog.resolution.entries import PriceHistory
 from providers.declaration.errors import CannotExpress
 from providers.declaration.registry import get
 from providers.declaration.spec import (
@@ -52,7 +53,7 @@ def native(provider: Provider, request: Request, access: Access, facts: ModelFac
 
 def target(**changes: Any) -> Target:
     provider = replace(get("openai"), **changes)
-    return Target(provider, "theirs", ModelFacts(), None, ())
+    return Target(provider, "theirs", ModelFacts(), PriceHistory(), ())
 
 
 def request(body: dict[str, Any]) -> GatewayRequest:
