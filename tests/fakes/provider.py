@@ -4,8 +4,9 @@
 
 In tests it runs in a thread of its own: the fixture `fake_provider` gives a FakeProvider. How it
 answers is told by a mode, for all calls (`fake.mode = "slow:2"`), for the next calls in order
-(`fake.script("status:429:1", "ok")`), or by the model's name, the text after "@"
-(`model="gpt@status:500"`), which is how a subprocess is told:
+(`fake.script("status:429:1", "ok")`), by the model's name, the text after "@"
+(`model="gpt@status:500"`), which is how a subprocess is told, or by a last message that is "@" and
+a mode:
 
     ok                        a well-formed answer
     status:<code>[:<retry-after>][:<error code>]   an error in the format's shape
@@ -26,6 +27,7 @@ answers is told by a mode, for all calls (`fake.mode = "slow:2"`), for the next 
     gzip                      a compressed body nobody asked for; gzip:bomb makes it one of 64 MiB
     html                      a web page with status 200
     large:<MiB>               so many MiB of audio
+    and those of tests/fakes/broken.py
 
 Every call is kept: `fake.calls` (method, path, headers, body), also at GET /_calls; POST /_mode
 sets the mode, POST /_reset forgets. Made for speed: raw asyncio, bytes made once.
@@ -45,7 +47,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fakes import responses
+from tests.fakes import broken, responses
 
 WORDS = 20  # pieces of text in a stream, by default
 TEXT = "Hello from the fake provider."
@@ -307,6 +309,14 @@ def embeddings(body: dict[str, Any]) -> bytes:
     )
 
 
+def _asked_for(body: dict[str, Any]) -> str:
+    """The mode that the last message asks for."""
+    messages = body.get("messages")
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    content = last.get("content") if isinstance(last, dict) else None
+    return content[1:] if isinstance(content, str) and content.startswith("@") else ""
+
+
 _TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -430,7 +440,7 @@ class FakeProvider:
     def _mode_of(self, body: dict[str, Any], seen: Seen) -> str:
         if self._script:
             return self._script.popleft()
-        named = str(body.get("model", "")).partition("@")[2]
+        named = str(body.get("model", "")).partition("@")[2] or _asked_for(body)
         if not named and self.keys and self._key(seen) not in self.keys:
             return "status:401"
         return named or self.mode
@@ -573,6 +583,11 @@ class FakeProvider:
         if name in ("hang", "close"):
             if name == "hang":
                 await asyncio.sleep(3600)
+            return False
+        if name in broken.MODES:
+            good = self._reply(seen, body)
+            whole = good.body or b"".join(self._framed("", "", good))
+            await broken.send(name, broken.Good(whole, good.content_type), writer)
             return False
         if name in ("slow", "hold"):
             await (asyncio.sleep(float(rest)) if name == "slow" else self._released())
