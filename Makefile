@@ -24,7 +24,7 @@ PARTS := $(CHECKS) test-postgres test-browser test-sqlite
 # Tests start with tables that agree with the code; CI checks the ones that were committed.
 TABLES := $(if $(CI),,tables)
 # Tests that use the database also run on PostgreSQL; most of the providers' tests don't.
-ON_POSTGRES := tests/api tests/gateway tests/models_catalog tests/quotas tests/tenants tests/core tests/help $(shell grep -rlE "django_db|factories" --include="test_*.py" tests/providers)
+ON_POSTGRES := tests/api tests/gateway tests/models_catalog tests/quotas tests/tenants tests/core tests/help tests/faults $(shell grep -rlE "django_db|factories" --include="test_*.py" tests/providers)
 # Settings of a production server, for `check --deploy`.
 DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgresql://modelkeep@127.0.0.1/modelkeep \
 	SITE_URL=https://hub.example.org ALLOWED_HOSTS=hub.example.org MODELKEEP_DEMO_PROVIDER=0 TRUST_X_FORWARDED_PROTO=1 \

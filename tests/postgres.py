@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -87,6 +90,27 @@ class Postgres:
         """Start it again at the same address."""
         self._server.ensure_postgres_running()
         assert url_of(str(self._server.get_postmaster_info().socket_dir)) == self.url
+
+    def crash(self) -> None:
+        """Kill one of its processes: it ends all of them, and recovers by itself."""
+        import psycopg
+
+        with suppress(psycopg.OperationalError), psycopg.connect(self.url) as connection:
+            os.kill(connection.info.backend_pid, signal.SIGKILL)
+            connection.execute("SELECT 1")
+
+    def wait(self) -> None:
+        """Wait until it takes connections."""
+        import psycopg
+
+        until = time.monotonic() + 60
+        while True:
+            try:
+                psycopg.connect(self.url).close()
+                return
+            except psycopg.OperationalError:
+                assert time.monotonic() < until
+                time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
-"""The database goes away while calls are under way, and comes back: nothing is lost, nothing is
-charged twice, nobody waits for ever.
+"""PostgreSQL goes away while calls are under way, or refuses them, and comes back: nothing is lost,
+nothing is charged twice, nobody waits for ever.
+
+SQLite's rows are in test_workers.py; copies and backups of a running
+installation in tests/upgrade/test_backup.py.
 """
 
 from __future__ import annotations
@@ -7,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 
 import psycopg
 import pytest
@@ -107,6 +111,23 @@ class Caller(threading.Thread):
         self.join(WITHIN)
         assert self.response is not None, "the client still waits"
         return self.response
+
+
+def test_a_crash_under_a_stream_loses_nothing(trial: Hub, database: Postgres) -> None:
+    limit, settled, held = trial.pool()
+    trial.fake.delay = 0.05
+    caller = Caller(trial, stream=True)
+    wait_until(lambda: trial.fake.count == 1, "the provider was not called")
+    database.crash()
+    response = caller.answer()
+    assert response.status_code == 200
+    assert response.text.endswith("data: [DONE]\n\n")
+    database.wait()
+    wait_until(lambda: not spooled(trial), "the spool was not replayed")
+    [record] = trial.records(response.headers["x-request-id"])
+    assert (record["status"], record["credits"]) == ("ok", 1)
+    assert trial.pool() == (limit, settled + 1, held)
+    wait_until(lambda: trial.chat(MODEL).status_code == 200, "calls are not served again")
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -250,3 +271,62 @@ def test_with_neither_database_nor_disk_no_provider_is_asked(
     assert (ready.status_code, list(ready.json()["checks"])[-1]) == (503, "records")
     path.rmdir()
     wait_until(lambda: trial.chat(MODEL).status_code == 200, "calls are not served again")
+
+
+REFUSE = """
+    CREATE FUNCTION refuse_ends() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '{state}'; END $$;
+    CREATE TRIGGER refuse_ends BEFORE INSERT ON quotas_callrecord
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_ends()"""
+REFUSALS = {
+    "lock time-out": "55P03",
+    "statement time-out": "57014",
+    "full disk": "53100",
+    "deadlock": "40P01",
+    "read-only": "25006",
+    "missing table": "42P01",
+}
+
+
+@pytest.mark.parametrize("state", REFUSALS.values(), ids=REFUSALS.keys())
+def test_an_end_that_is_refused_is_written_later(trial: Hub, state: str) -> None:
+    limit, settled, held = trial.pool()
+    trial.execute(REFUSE.format(state=state))
+    try:
+        responses = [trial.chat(MODEL), trial.chat(MODEL, stream=True)]
+        for response in responses:
+            assert response.status_code == 200
+            assert response.headers["x-request-id"].encode() in b"".join(spooled(trial))
+        ready = requests.get(f"{trial.server.url}/readyz", timeout=10).json()
+        assert (ready["status"], "wait" in ready["checks"]["spool"]) == ("degraded", True)
+    finally:
+        trial.execute("DROP FUNCTION refuse_ends CASCADE")
+    wait_until(lambda: not spooled(trial), "the spool was not replayed")
+    for response in responses:
+        [record] = trial.records(response.headers["x-request-id"])
+        assert (record["status"], record["credits"]) == ("ok", 1)
+    assert trial.pool() == (limit, settled + 2, held)
+    assert not (trial.server.data / REJECTED).exists()
+
+
+def test_all_connections_are_taken(trial: Hub, database: Postgres) -> None:
+    """Whoever took them, calls that need no new one are served; later all are."""
+    _limit, settled, held = trial.pool()
+    with ExitStack() as stack:
+        with suppress(psycopg.OperationalError):
+            while True:
+                stack.enter_context(psycopg.connect(database.url))
+        answers = [trial.chat(MODEL) for _number in range(3)]
+        for answer in answers:
+            assert answer.status_code in (200, 503)
+            if answer.status_code == 503:
+                assert answer.json()["error"]["code"] == "database_unavailable"
+    wait_until(lambda: trial.chat(MODEL).status_code == 200, "calls are not served again")
+    served = sum(answer.status_code == 200 for answer in answers)
+    wait_until(lambda: not spooled(trial), "the spool was not replayed")
+    for answer in answers:
+        records = trial.records(answer.headers["x-request-id"])
+        assert len(records) <= 1
+        assert bool(records) or answer.status_code == 503
+    wait_until(lambda: trial.pool()[2] == held, "a hold stays open")
+    assert trial.pool()[1] - settled >= served + 1
