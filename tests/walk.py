@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache, cached_property
 from typing import Any
 
@@ -28,7 +28,7 @@ from django.utils import timezone
 from models_catalog.models import DefaultModel, TenantModel
 from providers.declaration.spec import Call, Reply
 from providers.models import ProviderChoice, ProviderCredential, StoredBatch, StoredFile
-from quotas.models import CallRecord, CreditPool, Grant, Hold, TrialPlan
+from quotas.models import CallRecord, CreditPool, Grant, Hold, SealedCredits, TrialPlan
 from quotas.usage import rollups
 from tenants.auth.permissions import Action, Role
 from tenants.models import (
@@ -164,6 +164,7 @@ def _credits(side: Side) -> None:
     )
     pool, _made = CreditPool.objects.get_or_create(tenant=tenant, plan=plan)
     Grant.objects.create(tenant=tenant, pool=pool, amount=7, reason=side.mark, actor="command")
+    SealedCredits.objects.create(tenant=tenant, pool=pool, month=date(2020, 1, 1), calls=1)
     CreditPool.objects.filter(pk=pool.pk).update(limit=7, held=1)
     Hold.objects.create(
         tenant=tenant,

@@ -12,7 +12,7 @@ from quotas.retention.due import Due, cutoff, due, rows_of
 from quotas.usage import rollups
 from tenants.archives import chain
 from tenants.archives.files import Row
-from tenants.models import Archive
+from tenants.models import Archive, Tenant
 
 KIND: Final = "calls"
 PAUSE: Final = 0.005  # seconds after each transaction
@@ -29,12 +29,11 @@ def prune_calls(*, now: datetime | None = None, pause: float = PAUSE) -> int | N
     Raises:
         ArchiveError: An archive can't be written or read, or the ledger is not sound.
     """
-    before = cutoff(now)
-    if before is None:
+    if cutoff(now) is None and not Tenant.objects.exclude(call_days=None).exists():
         return None
     with pruning():
         deleted = sum(_drop(archive, pause) for archive in chain.unfinished(KIND))
-        while month := due(before):
+        while month := due(now):
             rollups.roll_up(now=now, pause=pause)
             archive = chain.add(KIND, _rows(month))
             count = _drop(archive, pause) if archive else 0

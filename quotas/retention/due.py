@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from django.db.models import Q
 from core.db import connection
 from core.db.connection import execute
 from core.db.dialect import read_time, read_uuid
-from core.times import floor_month, kept_from, next_month
+from core.times import floor_day, floor_month, kept_from, next_month
 from quotas.models import CallRecord, Hold
 from quotas.usage import corrected
 from tenants.scope import tenant_scope
@@ -42,27 +42,36 @@ class Due:
 
 
 def cutoff(now: datetime | None = None) -> datetime | None:
-    """Return the time before which calls are not kept; None if all are."""
+    """Return the time before which calls of most workspaces are not kept; None if all are."""
     days = settings.MODELKEEP_KEEP_CALL_DAYS
     return kept_from(days, now or connection.now()) if days else None
 
 
-def due(before: datetime) -> list[Due]:
-    """Return the earliest month's calls before a time, by workspace; empty if there are none."""
+def due(now: datetime | None = None) -> list[Due]:
+    """Return the earliest month's calls that are too old, by workspace; empty if there are none.
+
+    Most workspaces' calls go by whole months, and those of a workspace with a limit of its own by
+    days.
+    """
+    now = now or connection.now()
+    general, latest = cutoff(now), floor_day(now)
     sql = """
-        SELECT id, first FROM (
-            SELECT tenant.id, (SELECT MIN(time) FROM quotas_callrecord AS record
-                               WHERE record.tenant_id = tenant.id) AS first
-            FROM tenants_tenant AS tenant
+        SELECT id, call_days, first FROM (
+            SELECT tenant.id, tenant.call_days, (
+                SELECT MIN(time) FROM quotas_callrecord AS record
+                WHERE record.tenant_id = tenant.id
+            ) AS first FROM tenants_tenant AS tenant
         ) AS oldest WHERE first < %s ORDER BY id"""
-    firsts = [
-        (read_uuid(tenant_id), read_time(first))
-        for tenant_id, first in execute(sql, connection.values([before]))
-    ]
-    if not firsts:
+    spans = []
+    for tenant_id, days, first in execute(sql, connection.values([latest])):
+        own = floor_day(now - timedelta(days=days)) if days else latest
+        before = min(own, general or latest)
+        if (days or general) and read_time(first) < before:
+            spans.append(Due(read_uuid(tenant_id), read_time(first), before))
+    if not spans:
         return []
-    end = min(before, next_month(floor_month(min(first for _id, first in firsts))))
-    return [Due(tenant_id, first, end) for tenant_id, first in firsts if first < end]
+    end = next_month(floor_month(min(span.first for span in spans)))
+    return [replace(span, before=min(span.before, end)) for span in spans if span.first < end]
 
 
 def rows_of(due: Due) -> Iterator[Mapping[str, Any]]:

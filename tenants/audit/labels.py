@@ -31,6 +31,7 @@ SENTENCES: dict[str, Any] = {
     "workspace.renamed": _("renamed the workspace"),
     "workspace.moved": _("changed the workspace's address"),
     "workspace.origins_changed": _("changed which web pages may call models"),
+    "workspace.call_days_changed": _("changed how long calls are kept"),
     "workspace.kept_hours_changed": _("changed how long calls keep what they need later"),
     "workspace.language_changed": _("changed the default language of the workspace"),
     "workspace.rates_changed": _("changed the rate limits of the workspace"),

@@ -33,6 +33,8 @@ class Tenant(models.Model):
     default_language = models.CharField(_("default language"), max_length=12, blank=True)
     # How long the data plane keeps what calls need later: tenants.kept.periods. 0: nothing.
     kept_hours = models.PositiveSmallIntegerField(_("kept hours"), default=0, db_default=0)
+    # that calls are kept, if fewer than in other workspaces
+    call_days = models.PositiveSmallIntegerField(_("days of calls"), null=True, blank=True)
     # How fast it may call models, by the names in tenants.limits.rates; None: no limit.
     rates = models.JSONField(_("rate limits"), null=True, default=None, editable=False)
     # The operators' own row, whose key pair seals trial plans' credentials. Never listed.

@@ -35,6 +35,7 @@ from tenants.services import key_pairs
 SYSTEM_SLUG: Final = "operator-keys"
 # Former addresses per workspace. They stay reserved for good, so limit how many one can collect.
 MAX_FORMER_ADDRESSES: Final = 10
+MOST_CALL_DAYS: Final = 3650
 _SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?", re.ASCII)
 
 
@@ -178,6 +179,27 @@ def set_kept_hours(*, tenant: Tenant, hours: int, actor: Actor) -> Tenant:
         deleted = 0 if hours else KeptItem.objects.filter(tenant=tenant).delete()[0]
         details = {"before": before, "hours": hours, "deleted": deleted}
         _record(tenant, actor, "workspace.kept_hours_changed", **details)
+    return tenant
+
+
+@transaction.atomic
+def set_call_days(*, tenant: Tenant, days: int | None, actor: Actor) -> Tenant:
+    """Let a workspace's calls be archived and deleted sooner than those of others.
+
+    Args:
+        days: At least 1; None for as long as in others.
+
+    Raises:
+        ServiceError: The number is out of range.
+    """
+    if days is not None and not 1 <= days <= MOST_CALL_DAYS:
+        message = _("Enter a number of days from 1 to %(most)d.") % {"most": MOST_CALL_DAYS}
+        raise ServiceError("invalid_value", message, field="call_days")
+    before, tenant.call_days = tenant.call_days, days
+    if before != days:
+        tenant.save(update_fields=["call_days"])
+        details = {"before": before or 0, "days": days or 0}
+        _record(tenant, actor, "workspace.call_days_changed", **details)
     return tenant
 
 

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
@@ -35,7 +37,7 @@ from quotas.retention.calls import prune_calls
 from quotas.usage import rollups, summaries, totals
 from tenants.archives import chain
 from tenants.archives.files import ArchiveError
-from tenants.models import Archive, Tenant
+from tenants.models import Archive, AuditEntry, Tenant
 from tenants.scope import all_tenants, tenant_scope
 from tests import ledger
 from tests.quotas.conftest import make_pool, record_for, request_for
@@ -309,3 +311,28 @@ def test_a_corrected_call_is_archived_with_its_correction(tenant: Tenant) -> Non
     assert (correction["currency"], Decimal(correction["cost"])) == ("EUR", Decimal("0.75"))
     with tenant_scope(tenant):
         assert not CostCorrection.objects.exists()
+
+
+@pytest.mark.usefixtures("furnished")
+def test_a_workspace_may_keep_its_calls_for_a_shorter_time(
+    tenant: Tenant, other: Tenant, settings: Any
+) -> None:
+    settings.MODELKEEP_KEEP_CALL_DAYS = 0
+    before = [usage(owner) for owner in (tenant, other)]
+    kept = times(other)
+    call_command("keep_calls", tenant.slug, "5", verbosity=0)
+    assert prune() == 12
+    assert times(tenant)[0] == NOW
+    assert times(other) == kept
+    assert [usage(owner) for owner in (tenant, other)] == before
+    settings.MODELKEEP_KEEP_CALL_DAYS = 60
+    assert prune() == 8
+    assert times(other)[0] == KEPT
+    assert audit(now=NOW) == []
+    assert sealed.problems() == []
+    with tenant_scope(tenant):
+        [entry] = AuditEntry.objects.filter(action="workspace.call_days_changed")
+        assert entry.details == {"before": 0, "days": 5}
+    call_command("keep_calls", tenant.slug, "0", verbosity=0)
+    with pytest.raises(CommandError, match="1 to"):
+        call_command("keep_calls", tenant.slug, "-1", verbosity=0)
