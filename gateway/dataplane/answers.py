@@ -99,9 +99,9 @@ def for_trial(request: Request) -> Request:
         NoCredits: The request names what is stored.
     """
     native, body = request.native, request.body
+    refuse_stored(body, native.dialect if native is not None else "openai")
     if native is None:
         return request
-    refuse_stored(body)
     if native.dialect != RESPONSES.name or body.get("store") is False:
         return request
     unstored = {**body, "store": False}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 
@@ -12,10 +12,11 @@ from gateway.dataplane.attempts import Call
 from gateway.dataplane.doors.registry import ENDPOINTS
 from gateway.dataplane.errors import Refusal
 from gateway.dataplane.requests.addresses import MODELS, is_known
-from gateway.dataplane.routing.targets import Source, Target
 from gateway.dataplane.stored.resources import BATCHES, FILES, MESSAGE_BATCHES
 from providers.wire.anthropic.errors import unsupported
 from quotas.ledger.states import HoldResult, HoldState
+
+NATIVE: Final = frozenset({"messages", "responses"})  # doors whose bodies providers get as they are
 
 
 class NoCredits(Exception):
@@ -74,11 +75,26 @@ def refuse_many_answers(body: dict[str, Any]) -> None:
         raise NoCredits(Refusal("invalid_request", message, param="prompt"))
 
 
-def refuse_stored(body: dict[str, Any]) -> None:
+def refuse_stored(body: dict[str, Any], dialect: str) -> None:
     """Raise NoCredits if a trial call names what is stored at the provider.
 
     All workspaces on a trial share the operator's account there.
+
+    Args:
+        dialect: The name of the door whose format the body has.
     """
+    if dialect in NATIVE:
+        _refuse_stored_state(body)
+    for name in ("messages", "input"):
+        if _names_file(body.get(name)):
+            raise _needs_own_key("cannot use stored files: send their data", name)
+    tools = body.get("tools")
+    for number, tool in enumerate(tools if isinstance(tools, list) else ()):
+        if isinstance(tool, dict) and any(_names_stored(tool, name) for name in _STORED):
+            raise _needs_own_key("cannot use what a tool's IDs name", f"tools[{number}]")
+
+
+def _refuse_stored_state(body: dict[str, Any]) -> None:
     for name in ("previous_response_id", "conversation", "prompt"):
         if body.get(name):
             raise _needs_own_key(f"cannot use what {name} names: send it in input", name)
@@ -88,13 +104,21 @@ def refuse_stored(body: dict[str, Any]) -> None:
     if isinstance(thread, dict) and thread.get("type") == "continue":
         message = "cannot use a thread: leave it out"
         raise _needs_own_key(message, "thread", unsupported("thread"))
-    for name in ("messages", "input"):
-        if _names_file(body.get(name)):
-            raise _needs_own_key("cannot use stored files: send their data", name)
     items = body.get("input")
     for number, item in enumerate(items if isinstance(items, list) else ()):
         if isinstance(item, dict) and item.get("type") == "item_reference":
             raise _needs_own_key("cannot use stored items: set store to false", f"input[{number}]")
+
+
+# What a tool names of an account: a container by its id, or the files that go into a new one.
+_STORED: Final = ("container", "file_ids", "vector_store_ids")
+
+
+def _names_stored(tool: dict[str, Any], name: str) -> bool:
+    value = tool.get(name)
+    if isinstance(value, dict):
+        return bool(value.get("file_ids"))
+    return bool(value)
 
 
 def _names_file(value: Any) -> bool:
@@ -105,7 +129,7 @@ def _names_file(value: Any) -> bool:
         if isinstance(node, dict):
             if isinstance(node.get("file_id"), str):
                 return True
-            pending += [node.get(name) for name in ("content", "source", "output")]
+            pending += [node.get(name) for name in ("content", "source", "output", "file")]
         elif isinstance(node, list):
             pending += node
     return False
@@ -122,19 +146,24 @@ def refuse_unheld(call: Call, held: HoldResult) -> None:
         return
     if held.state is HoldState.EXHAUSTED:
         raise NoCredits(trial_exhausted(call, held.left))
+    raise of_repeat(held)
+
+
+def of_repeat(held: HoldResult) -> Refusal:
+    """Return the refusal of a request whose Idempotency-Key is in use."""
     if held.state is HoldState.MISMATCH:
-        raise Refusal(
+        return Refusal(
             "idempotency_mismatch",
             "This Idempotency-Key was used for another request. Use a new key for each request.",
             param="Idempotency-Key",
         )
     if held.state is HoldState.IN_PROGRESS:
-        raise Refusal(
+        return Refusal(
             "in_progress",
             "A call with this Idempotency-Key is in progress. Wait for its answer.",
             retry_after=1,
         )
-    raise Refusal(
+    return Refusal(
         "already_done",
         f"The call with this Idempotency-Key has already finished; it cost {held.used} credits. "
         "Nothing was charged again.",
@@ -158,9 +187,8 @@ def trial_exhausted(call: Call, left: int) -> Refusal:
     )
 
 
-def credential_unreadable(target: Target, source: Source) -> Refusal:
-    label = target.provider.label
-    if source.is_trial:
+def credential_unreadable(label: str, *, trial: bool) -> Refusal:
+    if trial:
         message = (
             f"The operator's {label} key cannot be decrypted, so the trial is unavailable. "
             "No credit was used."

@@ -115,7 +115,8 @@ class Relay:
                 # Opening it has already stored the credential's state.
                 call.log.append(attempt_entry(target, source, "credential_unreadable", None, began))
                 call.error_message = call.error_param = None
-                failure = credential_unreadable(target, source)
+                label = str(target.provider.label)
+                failure = credential_unreadable(label, trial=source.is_trial)
             except ProviderError as error:
                 drop_frames(error)
                 call.log.append(attempt_entry(target, source, "", error.status, began))

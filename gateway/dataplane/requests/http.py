@@ -202,6 +202,17 @@ def _read_headers(raw: Headers) -> dict[str, str]:
     return headers
 
 
+def read_key(exchange: HttpExchange) -> str:
+    """Return the client's Idempotency-Key, or "". Raises Refusal (400)."""
+    key = exchange.headers.get("idempotency-key", "")
+    if len(key) > KEY_LENGTH or not (key.isascii() and key.isprintable()):
+        raise bad_request(
+            f"Idempotency-Key must be at most {KEY_LENGTH} printable ASCII characters.",
+            "Idempotency-Key",
+        )
+    return key
+
+
 async def read_request(
     exchange: HttpExchange, principal: Principal, endpoint: Endpoint, model: str = ""
 ) -> GatewayRequest:
@@ -214,12 +225,7 @@ async def read_request(
         Refusal: The request is invalid.
         ConnectionError: The client disconnected.
     """
-    key = exchange.headers.get("idempotency-key", "")
-    if len(key) > KEY_LENGTH or not (key.isascii() and key.isprintable()):
-        raise bad_request(
-            f"Idempotency-Key must be at most {KEY_LENGTH} printable ASCII characters.",
-            "Idempotency-Key",
-        )
+    key = read_key(exchange)
     content_type = exchange.headers.get("content-type", "")
     operation = endpoint.operation
     file = OPERATIONS[operation].file

@@ -65,6 +65,16 @@ class Presence:
         self._critical = False
 
 
+def key_of(principal: Principal, key: str) -> str:
+    """Return what makes a reservation of credits unique.
+
+    A client's Idempotency-Key belongs to its app key: another app key with the same one makes a
+    call of its own, and learns nothing of this one.
+    """
+    owner = principal.app_key_id or principal.user_id
+    return hashlib.sha256(f"{owner}\0{key}".encode()).hexdigest()
+
+
 @dataclass(slots=True)
 class GatewayRequest:
     """A call of the data plane or the playground.
@@ -120,15 +130,8 @@ class GatewayRequest:
 
     @property
     def hold_key(self) -> str:
-        """What makes a reservation of credits unique.
-
-        A client's Idempotency-Key belongs to its app key: another app key with the same one makes
-        a call of its own, and learns nothing of this one.
-        """
-        if not self.key:
-            return self.unit_key
-        owner = self.principal.app_key_id or self.principal.user_id
-        return hashlib.sha256(f"{owner}\0{self.key}".encode()).hexdigest()
+        """What makes a reservation of credits unique."""
+        return key_of(self.principal, self.key) if self.key else self.unit_key
 
     @property
     def keeps(self) -> bool:

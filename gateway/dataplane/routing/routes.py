@@ -15,6 +15,7 @@ from gateway.dataplane.errors import Refusal
 from gateway.dataplane.routing.cooldown import RECORDED_FAILURES, cooldown_seconds
 from gateway.dataplane.routing.health import HealthStates
 from gateway.dataplane.routing.kept import Asked, Kept
+from gateway.dataplane.routing.plans import open_plan
 from gateway.dataplane.routing.targets import Route, Source, Target
 from gateway.dataplane.store.notes import Failure, Notes
 from gateway.dataplane.threads import in_thread
@@ -29,7 +30,6 @@ from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Access, ModelType, Operation, Provider
 from providers.models import ProviderCredential
 from providers.operations.table import OPERATIONS
-from quotas.trials import plans as quota_plans
 from quotas.trials import queries as quota_queries
 from quotas.trials.queries import TrialView
 from tenants.auth.principal import Principal
@@ -227,9 +227,7 @@ def _models_of(trials: Mapping[str, TrialView]) -> dict[str, Mapping[str, int]]:
 
 def _trial_source(provider: Provider, trial: TrialView, entry: Entry) -> Source:
     def load() -> tuple[Access, tuple[str, ...]]:
-        plan = quota_plans.open_plan_credential(plan_id=trial.plan_id)
-        access = Access(values=plan.values, base_url=plan.base_url)
-        return access, opening.secret_texts(provider, access)
+        return open_plan(provider, trial.plan_id)
 
     return Source(
         label=f"trial:{trial.plan}",

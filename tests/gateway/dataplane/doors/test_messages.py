@@ -233,9 +233,11 @@ def test_an_effort_is_asked_of_models_that_reason_or_are_unknown() -> None:
 def test_a_trial_uses_nothing_that_is_stored(body: dict[str, Any], param: str) -> None:
     """The operator's account at the provider is everybody's."""
     with pytest.raises(NoCredits) as refused:
-        refuse_stored(body)
+        refuse_stored(body, "messages")
     assert refused.value.refusal.param == param
-    refuse_stored({"messages": [USER, user(text("file_id"))], "thread": {"type": "create"}})
+    refuse_stored(
+        {"messages": [USER, user(text("file_id"))], "thread": {"type": "create"}}, "messages"
+    )
 
 
 def test_long_numbers_keep_their_digits() -> None:

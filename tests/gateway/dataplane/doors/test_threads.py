@@ -40,7 +40,7 @@ def test_a_converted_request_has_none(thread: dict[str, str]) -> None:
 
 def test_a_trial_continues_none() -> None:
     with pytest.raises(NoCredits) as refused:
-        refuse_stored({"thread": CONTINUED})
+        refuse_stored({"thread": CONTINUED}, "responses")
     assert sent(refused.value.refusal)["details"] == UNSUPPORTED
 
 
