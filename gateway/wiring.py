@@ -23,6 +23,7 @@ from providers.credentials import validation
 from providers.credentials.opening import effective_base_url
 from providers.declaration import registry
 from providers.ports import TrialFacts
+from providers.stored import queries as stored_queries
 from quotas import ports as quota_ports
 from quotas.ports import CredentialField, PlanCredential, RetiredModel
 from quotas.trials import queries as trial_queries
@@ -50,6 +51,7 @@ def connect() -> None:
     quota_ports.prices_document.connect(price_versions.document_of)
     quota_ports.prices_of.connect(price_versions.history_of)
     quota_ports.provider_label.connect(provider_label)
+    quota_ports.holds_of_open_batches.connect(stored_queries.holds_of_open_batches)
 
 
 def trials_by_provider(tenant_id: UUID) -> Mapping[str, TrialFacts]:

@@ -92,7 +92,8 @@ class ProviderCredential(TenantOwned):
 
 
 class Stored(TenantOwned):
-    """What a provider keeps for a credential. Its provider's id is never shown to anyone.
+    """What a provider keeps for a workspace, in its credential's account or a trial's: the
+    operator's. Its provider's id is never shown to anyone.
 
     What a batch calls stands in `path`, as it is here, and `model_names`.
     """
@@ -101,9 +102,13 @@ class Stored(TenantOwned):
     credential = models.ForeignKey(
         ProviderCredential,
         on_delete=models.CASCADE,
+        null=True,
+        blank=True,
         verbose_name=_("credential"),
         related_name="+",
     )
+    # Of the trial, instead of a credential. No foreign key: plans belong to an app beside this one.
+    plan_id = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
     provider = models.CharField(_("provider"), max_length=40)
     provider_id = models.CharField(max_length=STORED_ID_LENGTH)
     path = models.CharField(max_length=40, blank=True)
@@ -118,9 +123,30 @@ class Stored(TenantOwned):
         abstract = True
 
 
-class StoredFile(Stored):
-    """A file at a provider: uploaded here, or written by a batch."""
+def _in_one_account(name: str) -> tuple[models.BaseConstraint, ...]:
+    """Return the constraints of what is kept in an account, and there under one id.
 
+    All workspaces on a trial share an account: an id there belongs to one of them.
+    """
+    is_own = models.Q(credential__isnull=False, plan_id=None)
+    is_trial = models.Q(credential=None, plan_id__isnull=False)
+    return (
+        models.UniqueConstraint(
+            fields=("tenant", "credential", "provider_id"), name=f"{name}_once"
+        ),
+        models.UniqueConstraint(fields=("plan_id", "provider_id"), name=f"{name}_once_on_trial"),
+        models.CheckConstraint(condition=is_own | is_trial, name=f"{name}_in_one_account"),
+    )
+
+
+class StoredFile(Stored):
+    """A file at a provider: uploaded here, or written by a batch.
+
+    Attributes:
+        line_counts: How many of its lines call each model, if they are requests.
+    """
+
+    line_counts = models.JSONField(null=True, blank=True, editable=False)
     purpose = models.CharField(_("purpose"), max_length=40)
     filename = models.CharField(_("file name"), max_length=255)
     size = models.PositiveBigIntegerField(_("bytes"), default=0)
@@ -128,11 +154,7 @@ class StoredFile(Stored):
     class Meta:
         verbose_name = _("file")
         verbose_name_plural = _("files")
-        constraints = (
-            models.UniqueConstraint(
-                fields=("tenant", "credential", "provider_id"), name="stored_file_once"
-            ),
-        )
+        constraints = _in_one_account("stored_file")
         indexes = (models.Index(fields=("tenant", "-id"), name="stored_file_newest"),)
 
     def __str__(self) -> str:
@@ -143,12 +165,14 @@ class StoredBatch(Stored):
     """A batch at a provider, and whether what it used is recorded.
 
     Attributes:
+        holds: What is held for each model's lines on a trial: {model: {id, lines, credits}}.
         answer: The provider's last word on it.
         checked: When the provider was last asked by the server itself.
         record_id: Of its first call record; set before any is written.
         recorded: When all were written.
     """
 
+    holds = models.JSONField(null=True, blank=True, editable=False)
     input_id = models.CharField(max_length=STORED_ID_LENGTH)
     answer = models.JSONField(default=dict, blank=True)
     status = models.CharField(_("status"), max_length=20, blank=True)
@@ -160,11 +184,7 @@ class StoredBatch(Stored):
     class Meta:
         verbose_name = _("batch")
         verbose_name_plural = _("batches")
-        constraints = (
-            models.UniqueConstraint(
-                fields=("tenant", "credential", "provider_id"), name="stored_batch_once"
-            ),
-        )
+        constraints = _in_one_account("stored_batch")
         indexes = (
             models.Index(fields=("tenant", "-id"), name="stored_batch_newest"),
             models.Index(

@@ -144,3 +144,9 @@ def prices_of(document: Any) -> Prices | None:
 def provider_label(provider: str) -> Any:
     """Return the provider's name for people, or None if the provider is unknown."""
     return None
+
+
+@Port
+def holds_of_open_batches() -> Collection[UUID]:
+    """Return the holds that batches of all workspaces still need."""
+    return ()

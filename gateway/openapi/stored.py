@@ -75,7 +75,7 @@ _OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
         summary=_("Upload a file"),
         description=_(
             "The file is stored at a provider: that of the models in its lines, for a batch, or "
-            "the one that `provider` names."
+            "the one that `provider` names. On a trial, the credits must suffice for all lines."
         ),
         answer="File",
         bodies={
@@ -106,7 +106,10 @@ _OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ),
     ("batches", "create"): _Operation(
         summary=_("Create a batch"),
-        description=_("The provider of the file answers its lines, usually for half the price."),
+        description=_(
+            "The provider of the file answers its lines, usually for half the price. On a trial, "
+            "the credits of all lines are held, and those of the answered ones used."
+        ),
         answer="Batch",
         bodies={"application/json": reference("BatchRequest")},
     ),
@@ -132,7 +135,10 @@ _OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ),
     ("messages/batches", "create"): _Operation(
         summary=_("Create a message batch"),
-        description=_("Anthropic answers its requests, usually for half the price."),
+        description=_(
+            "Anthropic answers its requests, usually for half the price. On a trial, the credits "
+            "of all requests are held, and those of the ones that succeed used."
+        ),
         answer="MessageBatch",
         bodies={"application/json": reference("MessageBatchRequest")},
     ),
@@ -267,7 +273,13 @@ def _described(kind: str, name: str, *, has_id: bool) -> Part:
     identity["description"] = _("The ID, as it was given when the file or batch was made.")
     answer = {
         "description": _("The answer."),
-        "headers": headers.sent([door], ["X-Modelkeep-Provider"]),
+        "headers": headers.sent(
+            [door],
+            [
+                "X-Modelkeep-Provider",
+                *(["X-Modelkeep-Credits-Remaining"] if name == "create" else ()),
+            ],
+        ),
         "content": _content(operation),
     }
     described: Part = {
@@ -275,7 +287,12 @@ def _described(kind: str, name: str, *, has_id: bool) -> Part:
         "tags": [kind],
         "summary": operation.summary,
         "description": operation.description,
-        "parameters": [*([identity] if has_id else ()), *operation.query, headers.REQUEST_ID],
+        "parameters": [
+            *([identity] if has_id else ()),
+            *operation.query,
+            headers.REQUEST_ID,
+            *([headers.IDEMPOTENCY_KEY] if name == "create" else ()),
+        ],
         "responses": {"200": answer, **errors.references(door, has_body=True)},
     }
     if operation.bodies:

@@ -55,8 +55,10 @@ class Storage:
         exchange: Returns an answer without a body if the provider has nothing of this name.
         urls: The endpoints that batches may call: the path here, and as their lines name it there.
         price: The share of the list price that a batch costs; None if it is not known.
+        has_metadata: Whether batches have `metadata` and are listed with it.
     """
 
     exchange: MakeStorageExchange
     urls: Mapping[str, str]
     price: Decimal | None = None
+    has_metadata: bool = False

@@ -1,7 +1,7 @@
 """The ids of files and batches that callers get.
 
-An id is sealed for its workspace and names the provider, the credential and the provider's own id:
-no other workspace can use it, and nobody can make one for a file that he was not given.
+An id is sealed for its workspace and names the provider, the account and the provider's own id: no
+other workspace can use it, and nobody can make one for a file that he was not given.
 """
 
 from __future__ import annotations
@@ -31,8 +31,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
+    """What an id stands for. `account_id`: see owners.py."""
+
     provider: str
-    credential_id: UUID
+    account_id: UUID
     provider_id: str
 
 
@@ -44,7 +46,7 @@ def is_sound(provider_id: Any) -> bool:
 def public_id(kind: Kind, identity: Identity, *, tenant_id: UUID) -> str:
     """Return the id that callers of a workspace get, which is always the same."""
     names = f"{kind}{identity.provider}/{identity.provider_id}".encode()
-    return kind + IdSeal(tenant_id).seal(identity.credential_id.bytes + names)
+    return kind + IdSeal(tenant_id).seal(identity.account_id.bytes + names)
 
 
 def identity_of(kind: Kind, text: str, *, tenant_id: UUID) -> Identity | None:

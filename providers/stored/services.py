@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -17,8 +18,9 @@ from core.db.connection import dialect, execute
 from core.db.dialect import read_uuid
 from core.db.statements import Part, single
 from core.ids import uuid7
-from providers.models import ProviderCredential, Stored, StoredBatch, StoredFile
+from providers.models import Stored, StoredBatch, StoredFile
 from providers.stored.ids import Identity, is_sound
+from providers.stored.owners import Owner, account_columns, account_id
 from providers.stored.queries import find, outputs_of
 from tenants.auth.principal import Principal
 from tenants.scope import tenant_scope
@@ -35,15 +37,18 @@ class AlreadyStored(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What a batch, or its file, calls: the path here, and the provider's names of the models."""
+    """What a batch, or its file, calls: the path here, and how many lines call each model.
+
+    Models have the provider's names.
+    """
 
     path: str = ""
-    models: Sequence[str] = ()
+    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 def add_file(
     *,
-    credential: ProviderCredential,
+    owner: Owner,
     principal: Principal,
     provider_id: str,
     purpose: str,
@@ -56,14 +61,15 @@ def add_file(
         purpose=purpose,
         filename=filename,
         size=size,
-        **_common(credential, principal, provider_id, calls),
+        line_counts=dict(calls.lines),
+        **common_columns(owner, principal, provider_id, calls),
     )
     return _saved(row)
 
 
 def add_batch(
     *,
-    credential: ProviderCredential,
+    owner: Owner,
     principal: Principal,
     provider_id: str,
     calls: Calls,
@@ -79,22 +85,22 @@ def add_batch(
     row = StoredBatch(
         input_id=input_id,
         request_id=request_id,
-        **_kept(answer),
-        **_common(credential, principal, provider_id, calls),
+        **columns_of_answer(answer),
+        **common_columns(owner, principal, provider_id, calls),
     )
     return _saved(row)
 
 
-def _common(
-    credential: ProviderCredential, principal: Principal, provider_id: str, calls: Calls
+def common_columns(
+    owner: Owner, principal: Principal, provider_id: str, calls: Calls
 ) -> dict[str, Any]:
     return {
-        "tenant_id": credential.tenant_id,
-        "credential": credential,
-        "provider": credential.provider,
+        **owner.columns,
+        "tenant_id": owner.tenant_id,
+        "provider": owner.provider,
         "provider_id": provider_id,
         "path": calls.path,
-        "model_names": list(calls.models),
+        "model_names": list(calls.lines),
         "app_key_id": principal.app_key_id,
         "app_key_name": principal.app_key_name,
         "user_id": principal.user_id,
@@ -106,8 +112,9 @@ def _saved(row: Row) -> Row:
         with transaction.atomic():
             row.save(force_insert=True)
     except IntegrityError:
-        identity = Identity(row.provider, row.credential_id, row.provider_id)
-        if find(type(row), identity, tenant_id=row.tenant_id) is not None:
+        identity = Identity(row.provider, account_id(row), row.provider_id)
+        is_known = find(type(row), identity, tenant_id=row.tenant_id) is not None
+        if is_known or row.plan_id is not None:  # then it may be another workspace's
             raise AlreadyStored(row.provider_id) from None
         raise
     return row
@@ -115,27 +122,33 @@ def _saved(row: Row) -> Row:
 
 def note_answer(*, batch: StoredBatch, answer: Mapping[str, Any]) -> None:
     """Keep the provider's last word on a batch, and note the files that it wrote."""
-    batch.answer, batch.status = (kept := _kept(answer))["answer"], kept["status"]
+    columns = columns_of_answer(answer)
+    batch.answer, batch.status = columns["answer"], columns["status"]
     batch.save(update_fields=["answer", "status"])
     for provider_id in outputs_of(batch):
-        StoredFile.objects.get_or_create(
-            tenant_id=batch.tenant_id,
-            credential_id=batch.credential_id,
-            provider_id=provider_id,
-            defaults={
-                "provider": batch.provider,
-                "purpose": OUTPUT,
-                "filename": f"{provider_id}.jsonl",
-                "path": batch.path,
-                "model_names": batch.model_names,
-                "app_key_id": batch.app_key_id,
-                "app_key_name": batch.app_key_name,
-                "user_id": batch.user_id,
-            },
-        )
+        with suppress(IntegrityError):  # the operator's account keeps it for another workspace
+            _note_output(batch, provider_id)
 
 
-def _kept(answer: Mapping[str, Any]) -> dict[str, Any]:
+def _note_output(batch: StoredBatch, provider_id: str) -> None:
+    StoredFile.objects.get_or_create(
+        tenant_id=batch.tenant_id,
+        provider_id=provider_id,
+        **account_columns(account_id(batch)),
+        defaults={
+            "provider": batch.provider,
+            "purpose": OUTPUT,
+            "filename": f"{provider_id}.jsonl",
+            "path": batch.path,
+            "model_names": batch.model_names,
+            "app_key_id": batch.app_key_id,
+            "app_key_name": batch.app_key_name,
+            "user_id": batch.user_id,
+        },
+    )
+
+
+def columns_of_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of an answer; a long or odd one loses what is not needed here."""
     kept = dict(answer) if _is_storable(answer) else {}
     for name in ("output_file_id", "error_file_id"):
@@ -197,5 +210,5 @@ def end_recording(*, tenant_id: UUID, batch_id: UUID, sizes: Mapping[str, int]) 
         StoredBatch.objects.filter(pk=batch_id, recorded=None).update(recorded=timezone.now())
         for provider_id, size in sizes.items():
             StoredFile.objects.filter(
-                credential_id=batch.credential_id, provider_id=provider_id
+                provider_id=provider_id, **account_columns(account_id(batch))
             ).update(size=size)

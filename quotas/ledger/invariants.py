@@ -11,7 +11,9 @@ from uuid import UUID
 from django.conf import settings
 
 from core.db.connection import dialect, execute
-from core.db.dialect import read_uuid
+from core.db.dialect import read_json, read_uuid
+from quotas import ports
+from quotas.ledger.states import BATCHES
 
 
 def grace_seconds() -> float:
@@ -91,6 +93,7 @@ LEFT JOIN (
 ) AS sealed ON sealed.pool_id = pool.id
 ORDER BY pool.id
 """
+OPEN = "SELECT id, pool_id, tenant_id, facts FROM quotas_hold WHERE state = 'held'"
 ALL_CREDITS = "SELECT COALESCE(SUM(credits), 0), COUNT(hold_id) FROM quotas_callrecord"
 
 
@@ -102,7 +105,7 @@ def audit(*, now: datetime | None = None) -> list[Violation]:
     """
     pools, credits, records = _read(now)
     violations = [violation for pool in pools for violation in _check_pool(pool)]
-    return violations + list(_check_totals(pools, credits, records))
+    return [*violations, *_check_totals(pools, credits, records), *_check_batches()]
 
 
 def _read(now: datetime | None) -> tuple[list[PoolSums], int, int]:
@@ -181,3 +184,26 @@ def _check_totals(pools: list[PoolSums], credits: int, records: int) -> Iterator
         yield Violation(
             "I4", f"in total: {records} call records of trials, {finished} finished holds"
         )
+
+
+def _check_batches() -> Iterator[Violation]:
+    """Find holds of batches that have ended or are unknown, which expire after weeks only."""
+    suspects = _unneeded()
+    if not suspects:
+        return
+    still = _unneeded()  # a batch may have ended between the two reads
+    for hold_id, (pool_id, tenant_id) in suspects.items():
+        if hold_id in still:
+            message = f"the hold {hold_id} is open, but its batch has ended or is unknown"
+            yield Violation("I6", message, pool_id, tenant_id)
+
+
+def _unneeded() -> dict[UUID, tuple[int, UUID]]:
+    """Return the pools and workspaces of open holds that no batch needs."""
+    held = {
+        read_uuid(hold_id): (int(pool_id), read_uuid(tenant_id))
+        for hold_id, pool_id, tenant_id, facts in execute(OPEN, ())
+        if read_json(facts).get("operation") == BATCHES
+    }
+    needed = set(ports.holds_of_open_batches()) if held else set()
+    return {hold_id: pool for hold_id, pool in held.items() if hold_id not in needed}

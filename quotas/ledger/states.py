@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from quotas.ledger.records import Record
 
 EXPIRY_MARGIN_SECONDS = 60  # a hold expires this long after the call's total deadline
+BATCHES = "batches"  # the operation of holds that last as long as a batch
 
 
 class HoldState(StrEnum):

@@ -14,7 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from quotas import ports
-from quotas.models import CreditPool
+from quotas.models import CreditPool, TrialPlan
 from quotas.usage import totals as usage_totals
 from quotas.usage.totals import RollupState
 
@@ -82,6 +82,12 @@ def trials(*, tenant_id: UUID) -> list[TrialView]:
     # one row per model of a plan
     rows = pools.annotate(model=F("plan__models__model"), credits=F("plan__models__credits"))
     return [_trial(list(group)) for _plan, group in groupby(rows, key=lambda row: row.plan_id)]
+
+
+def plan_slug(plan_id: int) -> str:
+    """Return a plan's slug; "" if there is no such plan."""
+    slug: str | None = TrialPlan.objects.filter(pk=plan_id).values_list("slug", flat=True).first()
+    return slug or ""
 
 
 def _trial(rows: Sequence[Any]) -> TrialView:

@@ -62,6 +62,8 @@ class StorageProvider(FakeProvider):
             return super()._reply(seen, body)
         kind, identity, rest = match.groups()
         account = self._key(seen)
+        if not identity and seen.method == "GET":
+            return Reply(body=compact(self._listed(account)))
         if not identity:
             made = self._upload(account, seen) if kind == "files" else self._begin(account, body)
             return Reply(body=compact(made))
@@ -77,6 +79,10 @@ class StorageProvider(FakeProvider):
             del self.files[identity]
             return Reply(body=compact({"id": identity, "object": "file", "deleted": True}))
         return Reply(body=compact(kept.said))
+
+    def _listed(self, account: str) -> dict[str, Any]:
+        said = [kept.said for kept in self.batches.values() if kept.account == account]
+        return {"object": "list", "data": said[::-1], "has_more": False}
 
     def _new_id(self, prefix: str) -> str:
         self.number += 1

@@ -3,7 +3,7 @@ operator's script would.
 
 {"credentials": [{provider, name, values, base_url}], "models": [{provider, model, type}],
 "defaults": {scenario: [model, fallback...]}, "plan": {plan, models: {model: credits}, limit,
-values}, "orders": {provider: "trial_first"}}
+values, on}, "orders": {provider: "trial_first"}}
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ def seed(tenant: Tenant, wanted: dict[str, Any]) -> None:
     if plan := wanted.get("plan"):
         row = TrialPlan.objects.get(slug=plan["plan"])
         row = set_plan_credential(actor=COMMAND, plan=row, values=plan["values"])
-        update_plan(actor=COMMAND, plan=row, limit=plan["limit"], models=plan["models"], is_on=True)
+        is_on = plan.get("on", True)
+        update_plan(
+            actor=COMMAND, plan=row, limit=plan["limit"], models=plan["models"], is_on=is_on
+        )
     bump_version(tenant.pk)
 
 

@@ -12,13 +12,15 @@ from uuid import UUID
 from django.conf import settings
 
 from gateway.dataplane.errors import Refusal, from_provider
+from gateway.dataplane.refusals import credential_unreadable
+from gateway.dataplane.routing.plans import open_plan
 from gateway.dataplane.threads import in_thread
 from providers.credentials import opening
 from providers.declaration import registry
 from providers.declaration.errors import ProviderError
 from providers.declaration.spec import Access, Answer, Exchange, Provider
 from providers.declaration.storage import Storage, StorageRequest
-from providers.models import ProviderCredential
+from providers.stored.owners import Owner
 from providers.transport.async_client import Progress, Stream, Upstream
 from providers.transport.steps import Steps
 from tenants.crypto.keys import CredentialUnreadable
@@ -27,9 +29,9 @@ from tenants.scope import tenant_scope
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A workspace's account at a provider that keeps files and batches."""
+    """An account at a provider that keeps files and batches of a workspace."""
 
-    credential: ProviderCredential
+    owner: Owner
     provider: Provider
     storage: Storage
     access: Access
@@ -37,39 +39,50 @@ class Account:
 
     @property
     def tenant_id(self) -> UUID:
-        return self.credential.tenant_id
+        return self.owner.tenant_id
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it is the operator's, which all workspaces on a trial share."""
+        return self.owner.plan_id is not None
+
+    @property
+    def pool_key(self) -> str:
+        """Connections are pooled under this key: each workspace has its own."""
+        row = self.owner.credential
+        of_account = f"trial:{self.owner.plan_id}" if row is None else f"{row.pk}:{row.version}"
+        return f"{self.tenant_id}:{of_account}"
 
     @property
     def label(self) -> str:
         return str(self.provider.label)
 
 
-async def open_account(credential: ProviderCredential) -> Account:
-    """Decrypt a credential.
+async def open_account(owner: Owner) -> Account:
+    """Decrypt the credential of an account.
 
     Raises:
         Refusal: It cannot be decrypted, or the provider keeps nothing or is not offered any more.
         DatabaseUnavailable: The database is unavailable.
     """
-    provider = next((one for one in registry.offered() if one.slug == credential.provider), None)
+    provider = next((one for one in registry.offered() if one.slug == owner.provider), None)
     storage = None if provider is None else provider.storage or provider.message_batches
     if provider is None or storage is None:
-        raise Refusal("not_configured", f"{credential.provider} has no files and batches here.")
+        raise Refusal("not_configured", f"{owner.provider} has no files and batches here.")
     try:
-        access = await in_thread(partial(_opened, credential))
+        access, secrets = await in_thread(partial(_opened, provider, owner))
     except CredentialUnreadable:
-        message = (
-            f"The stored {provider.label} credential cannot be decrypted, so nothing was sent. "
-            "Enter the key again on the provider's page."
-        )
-        raise Refusal("credential_unreadable", message) from None
-    secrets = opening.secret_texts(provider, access)
-    return Account(credential, provider, storage, access, secrets)
+        label = str(provider.label)
+        raise credential_unreadable(label, trial=owner.plan_id is not None) from None
+    return Account(owner, provider, storage, access, secrets)
 
 
-def _opened(credential: ProviderCredential) -> Access:
-    with tenant_scope(credential.tenant_id):
-        return opening.open_access(credential=credential, purpose="call")
+def _opened(provider: Provider, owner: Owner) -> tuple[Access, tuple[str, ...]]:
+    if owner.plan_id is not None:
+        return open_plan(provider, owner.plan_id)
+    with tenant_scope(owner.tenant_id):
+        access = opening.open_access(credential=owner.credential, purpose="call")
+    return access, opening.secret_texts(provider, access)
 
 
 class Storages:
@@ -89,13 +102,26 @@ class Storages:
         Raises:
             Refusal: The provider refused or could not be reached.
         """
+        try:
+            return await self.send(account, request, seconds=seconds)
+        except ProviderError as error:
+            raise refusal_of(error, account) from None
+
+    async def send(
+        self, account: Account, request: StorageRequest, *, seconds: float | None = None
+    ) -> dict[str, Any] | None:
+        """Do as `ask`, but raise ProviderError, which tells what may have happened."""
         answer = await self._run(account, request, seconds)
         assert isinstance(answer, Answer), "only contents are streamed"
         return answer.body
 
     async def content(self, account: Account, path: str) -> Stream | None:
         """Open a file's content; None if the provider has no such file. Raises Refusal."""
-        answer = await self._run(account, StorageRequest("GET", path, is_content=True), None)
+        try:
+            request = StorageRequest("GET", path, is_content=True)
+            answer = await self._run(account, request, None)
+        except ProviderError as error:
+            raise refusal_of(error, account) from None
         return answer if isinstance(answer, Stream) else None
 
     async def _run(
@@ -108,17 +134,17 @@ class Storages:
             secrets=account.secrets,
             deadline=deadline,
         )
-        credential = account.credential
-        try:
-            return await self._upstream.run(
-                steps,
-                owner=account.tenant_id,
-                pool_key=f"{account.tenant_id}:{credential.pk}:{credential.version}",
-                deadline=deadline,
-                progress=Progress(),
-            )
-        except ProviderError as error:
-            raise from_provider(error, label=account.label) from None
+        return await self._upstream.run(
+            steps,
+            owner=account.tenant_id,
+            pool_key=account.pool_key,
+            deadline=deadline,
+            progress=Progress(),
+        )
+
+
+def refusal_of(error: ProviderError, account: Account) -> Refusal:
+    return from_provider(error, label=account.label, trial=account.is_trial)
 
 
 def _exchange(account: Account, request: StorageRequest) -> Callable[[], Exchange]:

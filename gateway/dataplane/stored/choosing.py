@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Final
 from uuid import UUID
 
 from django.utils import timezone
@@ -15,6 +15,7 @@ from gateway.dataplane.doors.registry import ENDPOINTS
 from gateway.dataplane.errors import Refusal, bad_request
 from gateway.dataplane.routing.routes import Routes
 from gateway.dataplane.routing.targets import Target
+from gateway.dataplane.stored.creation.credits import require
 from gateway.dataplane.stored.lines import Checked
 from gateway.dataplane.stored.resources import BATCHES, FILES, MESSAGE_BATCHES
 from gateway.dataplane.threads import in_thread
@@ -24,11 +25,13 @@ from providers.declaration import registry
 from providers.declaration.spec import Provider
 from providers.declaration.storage import Storage
 from providers.models import ProviderCredential
+from providers.stored.owners import Owner
+from providers.stored.services import Calls
 from providers.wire.anthropic.batches import MESSAGES
+from quotas.trials import queries as trial_queries
+from quotas.trials.queries import TrialView
 from tenants.auth.principal import Principal
 from tenants.scope import tenant_scope
-
-_NO_MODELS: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +39,19 @@ class Chosen:
     """An account, and how the lines of a batch's file are written for it.
 
     Attributes:
-        path: What they call; empty for other files.
-        url: How the provider names that.
+        url: How the provider names what they call.
         names: The provider's name of each model.
+        calls: What they call; nothing for other files.
     """
 
-    credential: ProviderCredential
-    path: str = ""
+    owner: Owner
     url: str = ""
-    names: Mapping[str, str] = field(default_factory=lambda: _NO_MODELS)
+    names: Mapping[str, str] = field(default_factory=dict)
+    calls: Calls = field(default_factory=Calls)
+
+    @property
+    def on_trial(self) -> bool:
+        return self.owner.plan_id is not None
 
 
 @cache
@@ -68,11 +75,12 @@ class Choosing:
         """Choose the account of the models that a batch's file names.
 
         Raises:
-            Refusal: A model cannot be used, or they are not all of one account.
+            Refusal: A model cannot be used, they are not all of one account, or there is only a
+                trial, which does not pay for so many lines.
         """
         operation = ENDPOINTS[checked.path].operation
         targets: dict[str, Target] = {}
-        for name in checked.names:
+        for name in checked.lines:
             route = await self._routes.find(principal, name, operation)
             targets[name] = route.targets[0]
         slugs = {target.provider.slug for target in targets.values()}
@@ -87,8 +95,24 @@ class Choosing:
         url = _url_of(target.provider, checked.path)
         await in_thread(partial(_refuse_elsewhere, principal.tenant_id, list(targets.values())))
         names = {name: target.model for name, target in targets.items()}
-        credential = await _credential(principal, target.provider, _own_credential(target))
-        return Chosen(credential, checked.path, url, names)
+        calls = Calls(checked.path, _counted(checked.lines, names))
+        own, *_others = [_own_credential(target) for target in targets.values()]
+        pools = {_trial_pool(target) for target in targets.values()}
+        if own is None and len(pools) == 1 and (pool_id := pools.pop()) is not None:
+            owner = await self._of_trial(principal, target.provider, pool_id, calls)
+        else:
+            owner = await _of_credential(principal, target.provider, own)
+        return Chosen(owner, url, names, calls)
+
+    async def _of_trial(
+        self, principal: Principal, provider: Provider, pool_id: int, calls: Calls
+    ) -> Owner:
+        trial = await in_thread(partial(_trial, principal.tenant_id, pool_id))
+        if trial is None:  # what is kept here of the workspace is too old
+            self._routes.forget(principal.tenant_id)
+            raise Refusal("not_configured", f"The {provider.label} trial has ended.")
+        require(trial, calls.lines, principal)
+        return Owner(principal.tenant_id, provider.slug, plan_id=trial.plan_id)
 
     async def by_name(self, principal: Principal, slug: str) -> Chosen:
         """Choose the account of a provider, which may be left out if there is only one.
@@ -114,7 +138,7 @@ class Choosing:
         if len(slugs) != 1:
             problem = f"Name one of {', '.join(slugs)}" if slugs else "Add a provider's key"
             raise bad_request(f"{problem}: this file names no model.", "provider")
-        return Chosen(await _credential(principal, registry.get(slugs[0]), None))
+        return Chosen(await _of_credential(principal, registry.get(slugs[0]), None))
 
 
 def _url_of(provider: Provider, path: str) -> str:
@@ -139,19 +163,39 @@ def _storage_of(provider: Provider, path: str) -> Storage | None:
     return provider.message_batches if path == MESSAGES else provider.storage
 
 
+def _counted(lines: Mapping[str, int], names: Mapping[str, str]) -> dict[str, int]:
+    """Return how many lines call each model, by the provider's names."""
+    counts: Counter[str] = Counter()
+    for name, count in lines.items():
+        counts[names[name]] += count
+    return dict(counts)
+
+
 def _own_credential(target: Target) -> UUID | None:
     """Return the credential that the target's calls use. Raises Refusal."""
-    sources = [source for source in target.sources if source.credential_id is not None]
-    if not sources and target.refusal is not None:
+    if not target.sources and target.refusal is not None:
         refusal = target.refusal
         raise Refusal(refusal.code, refusal.message, status=refusal.status, param=refusal.param)
-    return sources[0].credential_id if sources else None
+    ids = (source.credential_id for source in target.sources)
+    return next((credential_id for credential_id in ids if credential_id is not None), None)
 
 
-async def _credential(
+def _trial_pool(target: Target) -> int | None:
+    """Return the credit pool of a target that only a trial pays for."""
+    ids = (source.pool_id for source in target.sources)
+    return next((pool_id for pool_id in ids if pool_id is not None), None)
+
+
+def _trial(tenant_id: UUID, pool_id: int) -> TrialView | None:
+    with tenant_scope(tenant_id):
+        trials = trial_queries.trials(tenant_id=tenant_id)
+    return next((trial for trial in trials if trial.pool_id == pool_id), None)
+
+
+async def _of_credential(
     principal: Principal, provider: Provider, credential_id: UUID | None
-) -> ProviderCredential:
-    """Return the workspace's credential: this one, or the first that is not resting."""
+) -> Owner:
+    """Return the account of this credential, or of the first that is not resting."""
     rows = await in_thread(partial(_routable, principal.tenant_id, provider.slug))
     chosen = next((row for row in rows if credential_id in (None, row.pk)), None)
     if chosen is None:
@@ -160,10 +204,9 @@ async def _credential(
         )
         raise Refusal(
             "not_configured",
-            f"Files and batches need a {provider.label} key of this workspace: a trial does not "
-            f"pay for them. Add one at {address}.",
+            f"This file needs a {provider.label} key of this workspace. Add one at {address}.",
         )
-    return chosen
+    return Owner(principal.tenant_id, provider.slug, chosen)
 
 
 def _routable(tenant_id: UUID, provider: str) -> list[ProviderCredential]:

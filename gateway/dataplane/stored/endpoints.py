@@ -12,6 +12,8 @@ from gateway.dataplane.stored.accounts import Storages
 from gateway.dataplane.stored.batches import Batches
 from gateway.dataplane.stored.choosing import Choosing
 from gateway.dataplane.stored.creation.creating import Creating
+from gateway.dataplane.stored.creation.credits import Credits
+from gateway.dataplane.stored.creation.lost import Lost
 from gateway.dataplane.stored.files import Files
 from gateway.dataplane.stored.messages.batches import MessageBatches
 from gateway.dataplane.stored.recording import Recording
@@ -36,8 +38,10 @@ class Endpoints:
         run: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         storages = Storages(upstream)
-        choosing, creating = Choosing(routes), Creating(storages)
-        self.recording = Recording(storages, store, run)
+        choosing, credits = Choosing(routes), Credits(store)
+        lost = Lost(storages, credits)
+        creating = Creating(storages, credits, lost)
+        self.recording = Recording(storages, store, lost, run)
         self._kinds: dict[str, Any] = {
             "files": Files(storages, choosing),
             "batches": Batches(storages, creating, self.recording),

@@ -1,4 +1,4 @@
-"""/v1/files: files that a provider keeps for the workspace, on the workspace's own account."""
+"""/v1/files: files that a provider keeps for the workspace."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gateway.dataplane.requests.http import JSON_TYPE, HttpExchange
 from gateway.dataplane.stored import lines, rights
 from gateway.dataplane.stored.accounts import Account, Storages, open_account
 from gateway.dataplane.stored.choosing import Choosing, Chosen, batch_paths
+from gateway.dataplane.stored.creation.creating import without_id
 from gateway.dataplane.stored.forms import Form, FormWriter, receive_form
 from gateway.dataplane.stored.pages import PURPOSE, page_of, read_page
 from gateway.dataplane.threads import in_thread
@@ -24,10 +25,12 @@ from providers.models import StoredFile
 from providers.operations.fields import problem_of
 from providers.stored import queries, services
 from providers.stored.ids import is_sound
+from providers.stored.owners import owner_of
 from tenants.auth.principal import Principal
 from tenants.scope import tenant_scope
 
 BATCH: Final = "batch"  # the purpose of a file of requests
+MOST_ON_TRIAL: Final = 50  # files of requests of one workspace
 CONTENT_TYPE: Final = (b"content-type", b"application/octet-stream")
 _OURS: Final = frozenset({"provider"})  # form fields that the provider does not get
 
@@ -61,7 +64,7 @@ class Files:
 
     async def show(self, exchange: HttpExchange, principal: Principal, text: str) -> None:
         row = await rights.find(StoredFile, text, principal)
-        account = await open_account(row.credential)
+        account = await open_account(owner_of(row))
         answer = await self._storages.ask(account, StorageRequest("GET", _path(row)))
         if answer is None:
             raise _gone(row, account)
@@ -69,7 +72,7 @@ class Files:
 
     async def content(self, exchange: HttpExchange, principal: Principal, text: str) -> None:
         row = await rights.find(StoredFile, text, principal)
-        account = await open_account(row.credential)
+        account = await open_account(owner_of(row))
         stream = await self._storages.content(account, f"{_path(row)}/content")
         if stream is None:
             raise _gone(row, account)
@@ -80,7 +83,7 @@ class Files:
 
     async def delete(self, exchange: HttpExchange, principal: Principal, text: str) -> None:
         row = await rights.find(StoredFile, text, principal)
-        account = await open_account(row.credential)
+        account = await open_account(owner_of(row))
         if await in_thread(partial(_is_unrecorded, row)):
             raise Refusal(
                 "in_progress",
@@ -107,9 +110,10 @@ class Files:
             async with self._turn:
                 checked = await asyncio.to_thread(lines.check, form.file, paths=batch_paths())
             chosen = await self._choosing.by_models(principal, checked)
+            await in_thread(partial(_refuse_too_many, chosen))
         else:
             chosen = await self._choosing.by_name(principal, form.fields.get("provider", ""))
-        account = await open_account(chosen.credential)
+        account = await open_account(chosen.owner)
         async with self._turn:
             body, content_type = await asyncio.to_thread(_written, form, chosen)
         try:
@@ -133,13 +137,13 @@ class Files:
             raise without_id(account)
         add = partial(
             services.add_file,
-            credential=account.credential,
+            owner=account.owner,
             principal=principal,
             provider_id=str(provider_id),
             purpose=form.fields["purpose"],
             filename=form.filename or "file",
             size=form.size,
-            calls=services.Calls(chosen.path, list(dict.fromkeys(chosen.names.values()))),
+            calls=chosen.calls,
         )
         try:
             return await in_thread(lambda: in_scope(account, add))
@@ -164,10 +168,6 @@ def describe(row: StoredFile) -> dict[str, Any]:
     }
 
 
-def without_id(account: Account) -> Refusal:
-    return Refusal("provider_error", f"{account.label}: the answer has no usable ID.")
-
-
 def in_scope(account: Account, work: Any) -> Any:
     with tenant_scope(account.tenant_id):
         return work()
@@ -175,17 +175,44 @@ def in_scope(account: Account, work: Any) -> Any:
 
 def _written(form: Form, chosen: Chosen) -> tuple[OpenFile, str]:
     """Write the body that the provider gets, to disk."""
-    fields = {name: text for name, text in form.fields.items() if name not in _OURS}
+    fields = {name: text for name, text in form.fields.items() if _is_sent(name, chosen)}
     writer = FormWriter(fields, form.filename or "file")
     try:
-        if chosen.path:
-            lines.write(form.file, writer.file, url=chosen.url, names=chosen.names)
+        if chosen.calls.path:
+            on_trial = chosen.on_trial
+            lines.write(
+                form.file, writer.file, url=chosen.url, names=chosen.names, on_trial=on_trial
+            )
         else:
             writer.copy(form.file)
         return writer.finish()
     except BaseException:
         writer.abandon()
         raise
+
+
+def _refuse_too_many(chosen: Chosen) -> None:
+    """Refuse to fill the operator's account with files that nobody needs."""
+    owner = chosen.owner
+    if owner.plan_id is None:
+        return
+    with tenant_scope(owner.tenant_id):
+        count = queries.count_on_trial(
+            tenant_id=owner.tenant_id, plan_id=owner.plan_id, purpose=BATCH
+        )
+    if count >= MOST_ON_TRIAL:
+        raise bad_request(
+            f"A trial keeps {MOST_ON_TRIAL} files of requests at most. Delete those that you no "
+            "longer need, or add your own key.",
+            "file",
+        )
+
+
+def _is_sent(name: str, chosen: Chosen) -> bool:
+    """Tell whether the provider gets a field of a form: in the operator's account, known ones."""
+    if chosen.on_trial:
+        return name == "purpose" or name.startswith("expires_after[")
+    return name not in _OURS
 
 
 async def pieces(stream: Any) -> AsyncIterator[bytes]:

@@ -13,6 +13,8 @@ import orjson
 from core import strict_json
 from gateway.dataplane.doors.registry import ENDPOINTS
 from gateway.dataplane.errors import Refusal, bad_request
+from gateway.dataplane.refusals import NoCredits
+from gateway.dataplane.stored.creation.lines import for_trial
 from providers.operations.fields import problem_of
 
 MOST_LINES: Final = 50_000  # as OpenAI, Azure and Alibaba allow
@@ -28,11 +30,11 @@ class Checked:
 
     Attributes:
         path: The endpoint that all of them call, as /v1/chat/completions.
-        names: The models as the caller wrote them.
+        lines: How many call each model, by the names that the caller wrote.
     """
 
     path: str = ""
-    names: list[str] = field(default_factory=list)
+    lines: dict[str, int] = field(default_factory=dict)
     count: int = 0
 
 
@@ -58,18 +60,34 @@ def check(file: BinaryIO, *, paths: Collection[str]) -> Checked:
     return checked
 
 
-def write(file: BinaryIO, into: BinaryIO, *, url: str, names: Mapping[str, str]) -> None:
+def write(
+    file: BinaryIO, into: BinaryIO, *, url: str, names: Mapping[str, str], on_trial: bool = False
+) -> None:
     """Write checked lines as the provider takes them.
 
     Args:
         url: The endpoint as the provider's lines name it.
         names: The provider's name of each model.
+        on_trial: Whether the operator's account is asked.
+
+    Raises:
+        Refusal: 400 that names a line for which a trial does not pay.
     """
-    for _number, line in _lines(file):
+    for number, line in _lines(file):
         request = strict_json.loads(line)
+        if on_trial:
+            request["body"] = _on_trial(number, request["url"], request["body"])
         request["url"] = url
         request["body"]["model"] = names[request["body"]["model"]]
         into.write(orjson.dumps(request) + b"\n")
+
+
+def _on_trial(number: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return for_trial(body, ENDPOINTS[path].door.name)
+    except NoCredits as caught:
+        refusal = caught.refusal
+        raise bad_request(f"Line {number}: {refusal.message}", f"body.{refusal.param}") from None
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -131,10 +149,9 @@ def _check_body(number: int, path: str, body: Any, checked: Checked) -> None:
         _refuse(number, "must name its model in body.model")
     if read.stream:
         _refuse(number, "cannot be streamed: omit body.stream")
-    if read.model not in checked.names:
-        checked.names.append(read.model)
-        if len(checked.names) > MOST_MODELS:
-            _refuse(number, f"names one model too many: a file may have {MOST_MODELS}")
+    checked.lines[read.model] = checked.lines.get(read.model, 0) + 1
+    if len(checked.lines) > MOST_MODELS:
+        _refuse(number, f"names one model too many: a file may have {MOST_MODELS}")
 
 
 def _refuse_field(

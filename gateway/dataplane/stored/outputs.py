@@ -19,8 +19,8 @@ from providers.wire.usage import usage_in
 from quotas.ledger import pricing, quantities
 from quotas.ledger.quantities import Portions
 from quotas.ledger.records import Record
+from quotas.ledger.states import BATCHES
 
-OPERATION: Final = "batches"  # of the call records
 LONGEST_LINE: Final = 16 * 1024 * 1024  # bytes; a longer one counts as unreadable
 
 
@@ -68,6 +68,12 @@ class Totals:
         self._rest = b""
         self._skipping = False  # the rest of a line that is too long
         self.unreadable = 0
+        self.is_lost = False  # nobody can tell any more what became of all lines
+
+    def lose(self) -> None:
+        """Note that what became of the lines that were not counted remains unknown."""
+        self.unreadable += 1
+        self.is_lost = True
 
     def feed(self, data: bytes) -> None:
         """Count the lines that `data` completes."""
@@ -87,7 +93,8 @@ class Totals:
         Args:
             cut: Whether the file goes on, which nobody reads.
         """
-        self.unreadable += cut
+        if cut:
+            self.lose()
         if not self._skipping and not cut:
             self._count(self._rest)
         self._skipping, self._rest = False, b""
@@ -133,12 +140,57 @@ class Totals:
         return self.of[max(names, key=len)] if names else self._first
 
 
+def charged(totals: Totals, lines: Mapping[str, int]) -> dict[str, int]:
+    """Return how many lines of each model are charged on a trial: the answered ones.
+
+    A line that cannot be read was answered, and so was each that got lost. Providers may call a
+    model something else: what one model has too much of is another's.
+
+    Args:
+        lines: How many were held.
+    """
+    if totals.is_lost:
+        return dict(lines)
+    answered = {model: totals.of[model].answered for model in lines}
+    rest = totals.unreadable + sum(total.answered for total in totals.of.values())
+    counts = {}
+    for model, count in lines.items():
+        counts[model] = min(answered[model], count)
+        rest -= counts[model]
+    for model, count in lines.items():
+        more = min(rest, count - counts[model])
+        counts[model] += more
+        rest -= more
+    return counts
+
+
+def outline(row: StoredBatch, model: str, source: str) -> dict[str, Any]:
+    """Return the columns that all records of a batch have.
+
+    Args:
+        source: What pays for it.
+    """
+    return {
+        "tenant_id": row.tenant_id,
+        "request_id": row.request_id,
+        "operation": BATCHES,
+        "app_key_id": row.app_key_id,
+        "app_key_name": row.app_key_name,
+        "user_id": row.user_id,
+        "provider": row.provider,
+        "model": model,
+        "source": source,
+        "credential_id": row.credential_id,
+    }
+
+
 def record_of(
     row: StoredBatch,
     model: str,
     totals: Totals,
     share: Decimal | None,
     record_id: UUID,
+    source: str,
 ) -> Record:
     """Return the record of one model's lines.
 
@@ -146,6 +198,7 @@ def record_of(
         totals: None of it was read if the provider does not tell about the batch any more.
         share: Of the list price that a batch costs; None if unknown.
         record_id: A uuid7, whose time the record has.
+        source: What pays for the batch.
     """
     total = totals.of[model]
     is_known = total.answered > total.unknown
@@ -153,18 +206,9 @@ def record_of(
     stored = total.portions.stored(share, totals.unreadable)
     status, error_code = _outcome(row.status, total)
     record = Record(
+        **outline(row, model, source),
         id=record_id,
         time=datetime.fromtimestamp((record_id.int >> 80) / 1000, UTC),
-        tenant_id=row.tenant_id,
-        request_id=row.request_id,
-        operation=OPERATION,
-        app_key_id=row.app_key_id,
-        app_key_name=row.app_key_name,
-        user_id=row.user_id,
-        provider=row.provider,
-        model=model,
-        source=f"credential:{row.credential.name}",
-        credential_id=row.credential_id,
         prompt_tokens=total.prompt_tokens if is_known else None,
         completion_tokens=total.completion_tokens if is_known else None,
         cached_tokens=total.cached_tokens if is_known else None,

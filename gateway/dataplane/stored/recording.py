@@ -21,15 +21,20 @@ from django.utils import timezone
 from gateway.dataplane.errors import Refusal
 from gateway.dataplane.store.base import Store
 from gateway.dataplane.stored.accounts import Account, Storages, open_account
-from gateway.dataplane.stored.outputs import Totals, record_of
+from gateway.dataplane.stored.creation.credits import GIVEN_UP_AFTER, Part, parts_of, source_of
+from gateway.dataplane.stored.creation.lost import Lost
+from gateway.dataplane.stored.outputs import Totals, charged, record_of
 from gateway.dataplane.threads import in_thread
 from models_catalog import queries as catalog
 from providers.declaration.errors import ProviderError
 from providers.declaration.storage import StorageRequest
 from providers.models import StoredBatch
 from providers.stored import queries, services
+from providers.stored.owners import owner_of
+from providers.stored.states import PENDING
 from providers.wire.anthropic.batches import BATCHES, MESSAGES
 from providers.wire.openai.storage import MOST_CONTENT
+from quotas.ledger.records import Record
 from quotas.ledger.states import Finish
 from tenants.scope import tenant_scope
 
@@ -39,8 +44,8 @@ FINAL: Final = frozenset({"completed", "failed", "expired", "cancelled", "ended"
 ASKED_AFTER: Final = timedelta(minutes=5)  # the server's own questions about one batch
 ASKED_AT_ONCE: Final = 100
 ASK_SECONDS: Final = 30.0  # a provider may take to answer such a question
-# How long a provider may refuse to tell about a batch: then its usage is recorded as unknown.
-GIVEN_UP_AFTER: Final = timedelta(days=30)
+# A batch runs for a day. One on a trial that is gone after that is charged in full.
+GONE_AFTER: Final = timedelta(days=1)
 PIECE: Final = 1024 * 1024  # bytes of an output that are counted at a time
 MOST: Final = MOST_CONTENT - PIECE  # bytes of an output that are counted at all
 
@@ -49,6 +54,7 @@ class Recording:
     """Records finished batches. One per process.
 
     Args:
+        lost: Finds batches whose creation was interrupted.
         run: Runs work in the background.
     """
 
@@ -56,10 +62,12 @@ class Recording:
         self,
         storages: Storages,
         store: Store,
+        lost: Lost,
         run: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._storages = storages
         self._store = store
+        self._lost = lost
         self._run = run
         self._reading: set[UUID] = set()
         # A workspace's outputs are read one by one, and keep no other workspace's waiting.
@@ -85,21 +93,30 @@ class Recording:
                 self._run(self._ask_about(row))
 
     async def _ask_about(self, row: StoredBatch) -> None:
+        patience = GIVEN_UP_AFTER
         try:
-            account = await open_account(row.credential)
-            request = StorageRequest("GET", f"{_batches(row)}/{row.provider_id}")
-            answer = await self._storages.ask(account, request, seconds=ASK_SECONDS)
-            if answer is not None:
-                await in_thread(partial(_note, row, answer))
-            if row.status in FINAL:
-                await self.record(account, row)
-                return
+            if row.status in PENDING:
+                await self._lost.resolve(row)
+            else:
+                account = await open_account(owner_of(row))
+                request = StorageRequest("GET", f"{_batches(row)}/{row.provider_id}")
+                answer = await self._storages.ask(account, request, seconds=ASK_SECONDS)
+                if answer is not None:
+                    await in_thread(partial(_note, row, answer))
+                elif account.is_trial:
+                    patience = GONE_AFTER
+                if row.status in FINAL:
+                    await self.record(account, row)
+                    return
         except Refusal as refusal:
             logger.warning("Cannot ask about batch %s: %s", row.pk, refusal.code)
-        if timezone.now() - row.created > GIVEN_UP_AFTER:
-            totals = await in_thread(partial(_totals, row))
-            totals.unreadable += 1  # all of it
-            await self._write(row, totals, None, {})
+        if timezone.now() - row.created > patience:
+            await self._give_up(row)
+
+    async def _give_up(self, row: StoredBatch) -> None:
+        totals = await in_thread(partial(_totals, row))
+        totals.lose()
+        await self._write(row, totals, None, {})
 
     async def record(self, account: Account, row: StoredBatch) -> None:
         """Read a batch's files and record it.
@@ -119,11 +136,15 @@ class Recording:
                 if row.path == MESSAGES:
                     path = f"{BATCHES}/{row.provider_id}/results"
                     if await self._read(account, path, totals) is None:
-                        totals.unreadable += 1  # all of it: each request has a result
+                        totals.lose()  # each request has a result
+                elif _lacks_output(row):
+                    totals.lose()
                 for provider_id in queries.outputs_of(row):
                     size = await self._read(account, f"/files/{provider_id}/content", totals)
                     if size is not None:
                         sizes[provider_id] = size
+                    elif provider_id == row.answer.get("output_file_id"):
+                        totals.lose()
             await self._write(row, totals, account.storage.price, sizes)
         finally:
             self._reading.discard(row.pk)
@@ -157,14 +178,37 @@ class Recording:
         share: Decimal | None,
         sizes: dict[str, int],
     ) -> None:
-        first = await in_thread(partial(_begin, row))
+        first, source = await in_thread(partial(_begin, row))
+        parts = {part.model: part for part in parts_of(row)}
+        counts = charged(totals, {model: part.lines for model, part in parts.items()})
         for number, model in enumerate(totals.of):
             record_id = UUID(int=first.int + number)
-            record = record_of(row, model, totals, share, record_id)
-            await self._store.finish(Finish(record))
+            record = record_of(row, model, totals, share, record_id, source)
+            part = parts.get(model)
+            if part is None:
+                await self._store.finish(Finish(record))
+            elif await self._store.finish(_charge(record, part, counts[model], totals)) is None:
+                return  # the end of the hold is in the spool: the batch is open until it is written
         await in_thread(
             partial(services.end_recording, tenant_id=row.tenant_id, batch_id=row.pk, sizes=sizes)
         )
+
+
+def _charge(record: Record, part: Part, count: int, totals: Totals) -> Finish:
+    """Return the end of a hold: answered lines are charged, the others given back."""
+    if not count:
+        reason = record.error_code or "no_answer"
+        return Finish(record, part.hold_id, voided=True, reason=reason)
+    reason = "unknown" if totals.is_lost else ""
+    return Finish(record, part.hold_id, used=count * part.credits, reason=reason)
+
+
+def _lacks_output(row: StoredBatch) -> bool:
+    """Tell whether lines of a finished batch were answered, and no file has the answers."""
+    counts = row.answer.get("request_counts")
+    answered = counts.get("completed") if isinstance(counts, dict) else None
+    is_answered = isinstance(answered, int) and answered > 0
+    return is_answered and not row.answer.get("output_file_id")
 
 
 def _batches(row: StoredBatch) -> str:
@@ -181,9 +225,9 @@ def _note(row: StoredBatch, answer: dict[str, Any]) -> None:
         services.note_answer(batch=row, answer=answer)
 
 
-def _begin(row: StoredBatch) -> UUID:
+def _begin(row: StoredBatch) -> tuple[UUID, str]:
     with tenant_scope(row.tenant_id):
-        return services.begin_recording(batch=row)
+        return services.begin_recording(batch=row), source_of(row)
 
 
 def _totals(row: StoredBatch) -> Totals:

@@ -15,6 +15,7 @@ from gateway.dataplane.threads import in_thread
 from providers.models import Stored, StoredBatch, StoredFile
 from providers.stored import queries
 from providers.stored.ids import Identity, Kind, identity_of, public_id
+from providers.stored.owners import account_id
 from tenants.auth.principal import Principal
 from tenants.scope import tenant_scope
 
@@ -78,5 +79,5 @@ def absent(kind: Kind, text: str, param: str = "id") -> Refusal:
 
 def id_of(row: Stored, provider_id: str | None = None, kind: Kind | None = None) -> str:
     """Return the public id of a row, or of a file that a batch names."""
-    identity = Identity(row.provider, row.credential_id, provider_id or row.provider_id)
+    identity = Identity(row.provider, account_id(row), provider_id or row.provider_id)
     return public_id(kind or _KINDS[type(row)], identity, tenant_id=row.tenant_id)

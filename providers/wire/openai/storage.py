@@ -70,7 +70,7 @@ def openai_storage(
         return Answer(read_object(reply))
 
     urls = {path: url.format(path=path, below=path.removeprefix("/v1")) for path in paths}
-    return Storage(exchange, urls, price)
+    return Storage(exchange, urls, price, has_metadata=True)
 
 
 def _sent(

@@ -224,6 +224,27 @@ class LedgerMachine(RuleBasedStateMachine):
         self.now = max(self.now, known.expires + timedelta(seconds=seconds))
         self.reap()
 
+    @rule(
+        number=POOLS,
+        key=KEYS,
+        lines=st.integers(1, 3),
+        answered=st.integers(0, 3),
+        days=st.sampled_from((0, 1, 36)),
+    )
+    def a_batch_ends(self, number: int, key: str, lines: int, answered: int, days: int) -> None:
+        """It is held for weeks, which the reaper lets pass, and settled by its answered lines."""
+        self.hold(number, key, lines, "x", 35 * 86_400)
+        if key not in self.models[number].holds:
+            return
+        pick = sorted(self.models[number].holds).index(key)
+        self.mark_sent(number, pick)
+        self.now += timedelta(days=days)
+        self.reap()
+        if answered:
+            self.settle(number, pick, answered)
+        else:
+            self.void(number, pick)
+
     @rule()
     def reap(self) -> None:
         reaped = reap(now=self.now)

@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from quotas import ports
 from quotas.ledger import invariants
 from quotas.models import CreditPool
 from tenants.models import Tenant
@@ -116,3 +117,19 @@ def test_the_database_itself_refuses_more_than_the_limit(pool: CreditPool) -> No
 
     with pytest.raises(IntegrityError), transaction.atomic():
         damage('UPDATE quotas_creditpool SET held = "limit" + 1 - settled WHERE id = %s', pool.pk)
+
+
+def test_a_hold_of_a_batch_needs_an_open_batch(
+    pool: CreditPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a hold expires after weeks, so that nothing else would tell."""
+    asked = request_for(pool, "batch", deadline_seconds=10**6, facts={"operation": "batches"})
+    ledger.hold(asked, now=NOW)
+    (violation,) = invariants.audit(now=NOW)
+    assert (violation.invariant, violation.pool_id) == ("I6", pool.pk)
+    assert str(asked.hold_id) in violation.message
+    monkeypatch.setattr(ports.holds_of_open_batches, "_answer", lambda: [asked.hold_id])
+    assert invariants.audit(now=NOW) == []
+    ledger.settle(hold_id=asked.hold_id, record=record_for(pool.tenant), used=0)
+    monkeypatch.setattr(ports.holds_of_open_batches, "_answer", list)
+    assert invariants.audit(now=NOW) == []

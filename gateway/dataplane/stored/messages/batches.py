@@ -1,4 +1,4 @@
-"""/v1/messages/batches: Anthropic's batches, on the workspace's own account."""
+"""/v1/messages/batches: Anthropic's batches."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from gateway.dataplane.requests.http import (
     JSON_TYPE,
     HttpExchange,
     forwarded,
+    read_key,
     read_large_object,
 )
 from gateway.dataplane.stored import rights
 from gateway.dataplane.stored.accounts import Storages, open_account
+from gateway.dataplane.stored.batches import left_of
 from gateway.dataplane.stored.choosing import Choosing
-from gateway.dataplane.stored.creation.creating import Creating, NewBatch
+from gateway.dataplane.stored.creation.creating import Creating
+from gateway.dataplane.stored.creation.new import NewBatch
 from gateway.dataplane.stored.files import in_scope, pieces
 from gateway.dataplane.stored.messages import requests
 from gateway.dataplane.stored.messages.pages import page_of
@@ -32,6 +35,7 @@ from providers.declaration.storage import StorageRequest
 from providers.models import StoredBatch
 from providers.stored import services
 from providers.stored.ids import Kind
+from providers.stored.owners import owner_of
 from providers.wire.anthropic.batches import BATCHES, MESSAGES, as_described
 from tenants.auth.principal import Principal
 
@@ -61,19 +65,22 @@ class MessageBatches:
         body = await read_large_object(exchange, principal)
         checked = await asyncio.to_thread(requests.check, body)
         chosen = await self._choosing.by_models(principal, checked)
-        account = await open_account(chosen.credential)
-        sent = await asyncio.to_thread(requests.written, body, chosen.names)
-        models = list(dict.fromkeys(chosen.names.values()))
+        account = await open_account(chosen.owner)
+        sent = await asyncio.to_thread(
+            requests.written, body, chosen.names, on_trial=chosen.on_trial
+        )
         created = await self._creating.create(
             NewBatch(
                 account=account,
                 principal=principal,
                 request_id=exchange.request_id,
-                calls=services.Calls(MESSAGES, models),
+                calls=chosen.calls,
                 request=StorageRequest("POST", BATCHES, sent, headers=headers),
+                key=read_key(exchange),
             )
         )
-        await _answer(exchange, created.row, describe(created.row, created.answer))
+        described = describe(created.row, created.answer)
+        await _answer(exchange, created.row, described, *left_of(created))
 
     async def list(self, exchange: HttpExchange, principal: Principal) -> None:
         query = exchange.scope.get("query_string", b"").decode("latin-1")
@@ -90,7 +97,7 @@ class MessageBatches:
 
     async def results(self, exchange: HttpExchange, principal: Principal, text: str) -> None:
         row = await _find(text, principal)
-        account = await open_account(row.credential)
+        account = await open_account(owner_of(row))
         stream = await self._storages.content(account, f"{_path(row)}/results")
         if stream is None:
             raise Refusal("not_found", f"{account.label} has no results of this batch.")
@@ -101,7 +108,7 @@ class MessageBatches:
 
     async def delete(self, exchange: HttpExchange, principal: Principal, text: str) -> None:
         row = await _find(text, principal)
-        account = await open_account(row.credential)
+        account = await open_account(owner_of(row))
         if row.recorded is None:
             raise Refusal(
                 "in_progress",
@@ -115,7 +122,7 @@ class MessageBatches:
         await _answer(exchange, row, body)
 
     async def _ask(self, exchange: HttpExchange, row: StoredBatch, request: StorageRequest) -> None:
-        account = await open_account(row.credential)
+        account = await open_account(owner_of(row))
         answer = await self._storages.ask(account, request)
         if answer is None:
             raise Refusal("not_found", f"{account.label} no longer has this batch.")
@@ -156,5 +163,7 @@ def _provider(row: StoredBatch) -> tuple[bytes, bytes]:
     return (b"x-modelkeep-provider", row.provider.encode())
 
 
-async def _answer(exchange: HttpExchange, row: StoredBatch, body: Mapping[str, Any]) -> None:
-    await exchange.answer(200, [JSON_TYPE, _provider(row)], orjson.dumps(body))
+async def _answer(
+    exchange: HttpExchange, row: StoredBatch, body: Mapping[str, Any], *more: tuple[bytes, bytes]
+) -> None:
+    await exchange.answer(200, [JSON_TYPE, _provider(row), *more], orjson.dumps(body))

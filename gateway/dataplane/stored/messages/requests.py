@@ -9,6 +9,8 @@ import orjson
 
 from gateway.dataplane.doors.registry import ENDPOINTS
 from gateway.dataplane.errors import Refusal, bad_request
+from gateway.dataplane.refusals import NoCredits
+from gateway.dataplane.stored.creation.lines import for_trial
 from gateway.dataplane.stored.lines import MOST_MODELS, Checked
 from providers.operations.fields import kind_of, problem_of
 from providers.wire.anthropic.batches import MESSAGES
@@ -40,13 +42,32 @@ def check(body: Mapping[str, Any]) -> Checked:
     return checked
 
 
-def written(body: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def written(
+    body: Mapping[str, Any], names: Mapping[str, str], *, on_trial: bool = False
+) -> dict[str, Any]:
     """Return a checked batch as the provider takes it.
 
     Args:
         names: The provider's name of each model.
+        on_trial: Whether the operator's account is asked.
+
+    Raises:
+        Refusal: 400 that names a request for which a trial does not pay.
     """
-    return {**body, "requests": [_written(request, names) for request in body["requests"]]}
+    requests = [_written(request, names) for request in body["requests"]]
+    if on_trial:
+        for number, request in enumerate(requests):
+            _refuse_on_trial(number, request["params"])
+        return {"requests": requests}  # whatever else is new there, the operator pays for
+    return {**body, "requests": requests}
+
+
+def _refuse_on_trial(number: int, params: dict[str, Any]) -> None:
+    try:
+        for_trial(params, ENDPOINTS[MESSAGES].door.name)
+    except NoCredits as caught:
+        refusal, field = caught.refusal, f"requests.{number}.params"
+        raise bad_request(f"{field}: {refusal.message}", f"{field}.{refusal.param}") from None
 
 
 def _written(request: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -85,10 +106,9 @@ def _check_request(number: int, request: Any, checked: Checked) -> str:
         _refuse(number, "params.max_tokens", problem)
     if read.stream:
         _refuse(number, "params.stream", "must be omitted: a batch cannot be streamed.")
-    if read.model not in checked.names:
-        checked.names.append(read.model)
-        if len(checked.names) > MOST_MODELS:
-            _refuse(number, "params.model", f"is one too many: a batch may name {MOST_MODELS}.")
+    checked.lines[read.model] = checked.lines.get(read.model, 0) + 1
+    if len(checked.lines) > MOST_MODELS:
+        _refuse(number, "params.model", f"is one too many: a batch may name {MOST_MODELS}.")
     return custom_id
 
 

@@ -155,14 +155,54 @@ def test_a_file_that_names_claude_is_told_where_its_batches_are(
     assert not stage.fake.calls
 
 
-def test_a_trial_pays_for_no_message_batch(stage: Stage) -> None:
+def test_a_trial_pays_for_the_requests_that_succeed(
+    stage: Stage, clients: list[anthropic.Anthropic]
+) -> None:
     made = stage.hub.server.manage(
         "init", "--workspace", "claudes", "--owner", "owner@claudes.example", "--json"
     )
-    plan = {"plan": "anthropic", "limit": 9, "models": {CLAUDE: 1}, "values": {"api_key": KEY}}
+    values = {"api_key": KEY, "base_url": stage.fake.url}
+    plan = {"plan": "anthropic", "limit": 9, "models": {CLAUDE: 2}, "values": values}
     stage.hub.server.python("-m", "tests.gateway.seed", "claudes", json.dumps({"plan": plan}))
-    trier = client_of(stage, stage.client(json.loads(made)["app_key"]))
-    with pytest.raises(anthropic.APIStatusError, match="a trial does not pay for them") as caught:
-        trier.messages.batches.create(requests=asking(CLAUDE))
-    assert caught.value.status_code == 424
+    batches = client_of(stage, stage.client(json.loads(made)["app_key"])).messages.batches
+    for body, said in (
+        (asking(*[CLAUDE] * 5), "needs 10 credits of the Anthropic trial, and 9 are left"),
+        (asking(CLAUDE, messages=[USES_FILE]), "requests.0.params: A trial call cannot use stored"),
+    ):
+        with pytest.raises(anthropic.APIStatusError, match=said):
+            batches.create(requests=body)
     assert not stage.fake.calls
+    before = len(stage.records())
+    batch = batches.create(requests=asking(*[CLAUDE] * 4))
+    assert pool(stage) == (0, 8)
+    for other in clients:
+        with pytest.raises(anthropic.NotFoundError):
+            other.messages.batches.retrieve(batch.id)
+    stage.fake.end("succeeded", "errored", "expired", "succeeded")
+    batches.retrieve(batch.id)
+    wait_for(lambda: pool(stage) == (4, 0))
+    (record,) = stage.records()[before:]
+    assert (record["status"], record["prompt_tokens"]) == ("ok", 200)
+    wait_for(lambda: removed(batches, batch.id))
+    stage.fake.script("status:500")
+    with pytest.raises(anthropic.InternalServerError):
+        batches.create(requests=asking(CLAUDE))
+    assert pool(stage) == (4, 0)
+    stage.hub.audit()
+
+
+USES_FILE = {
+    "role": "user",
+    "content": [{"type": "document", "source": {"type": "file", "file_id": "file_1"}}],
+}
+
+
+def pool(stage: Stage) -> tuple[Any, ...]:
+    """(used, held) of the workspace's trial of Anthropic."""
+    (row,) = stage.hub.rows(
+        "SELECT pool.settled, pool.held FROM quotas_creditpool AS pool "
+        "JOIN tenants_tenant AS owner ON owner.id = pool.tenant_id "
+        "JOIN quotas_trialplan AS plan ON plan.id = pool.plan_id "
+        "WHERE owner.slug = 'claudes' AND plan.slug = 'anthropic'"
+    )
+    return tuple(row)

@@ -11,9 +11,9 @@ import pytest
 
 from core.ids import uuid7
 from gateway.dataplane.stored import outputs
-from gateway.dataplane.stored.outputs import Totals, record_of
+from gateway.dataplane.stored.outputs import Totals, charged, record_of
 from models_catalog.resolution.entries import Price, Rates
-from providers.models import ProviderCredential, StoredBatch
+from providers.models import StoredBatch
 from quotas.ledger.records import Record
 
 PRICE = Price("USD", Rates(input=Decimal(2), output=Decimal(8)))
@@ -28,8 +28,8 @@ def line(model: str, tokens: Any = 1000, status: int = 200) -> bytes:
 
 def record(totals: Totals, share: Decimal | None = HALF, status: str = "completed") -> Record:
     """The record of the first model."""
-    row = StoredBatch(tenant_id=uuid4(), credential=ProviderCredential(name="Main"), status=status)
-    return record_of(row, next(iter(totals.of)), totals, share, uuid7())
+    row = StoredBatch(tenant_id=uuid4(), status=status)
+    return record_of(row, next(iter(totals.of)), totals, share, uuid7(), "credential:Main")
 
 
 @pytest.mark.parametrize("cut", [1, 7, 10_000])
@@ -97,3 +97,36 @@ def test_a_batch_without_answers_ends_as_its_status_says(
     made = record(Totals({"m": PRICE}), status=status)
     assert (made.status, made.error_code) == outcome
     assert (made.cost, made.prompt_tokens) == (0, None)
+
+
+def totals_of(*answered: int, unreadable: int = 0) -> Totals:
+    totals = Totals({str(number): None for number in range(len(answered))})
+    for total, count in zip(totals.of.values(), answered, strict=True):
+        total.answered = count
+    totals.unreadable = unreadable
+    return totals
+
+
+@pytest.mark.parametrize(
+    ("answered", "unreadable", "lines", "charges"),
+    [
+        ((2, 1), 0, (3, 1), (2, 1)),
+        ((0, 0), 0, (3, 1), (0, 0)),
+        ((4, 0), 0, (3, 1), (3, 1)),  # the provider calls both models by one name
+        ((0, 9), 0, (3, 1), (3, 1)),  # more than was asked
+        ((1, 0), 1, (3, 1), (2, 0)),  # what cannot be read was answered
+        ((1, 1), 9, (3, 1), (3, 1)),
+    ],
+)
+def test_answered_lines_are_charged(
+    answered: tuple[int, ...], unreadable: int, lines: tuple[int, ...], charges: tuple[int, ...]
+) -> None:
+    totals = totals_of(*answered, unreadable=unreadable)
+    held = {str(number): count for number, count in enumerate(lines)}
+    assert tuple(charged(totals, held).values()) == charges
+
+
+def test_all_lines_are_charged_of_a_batch_that_is_lost() -> None:
+    totals = totals_of(1, 0)
+    totals.lose()
+    assert charged(totals, {"0": 3, "1": 1}) == {"0": 3, "1": 1}

@@ -19,12 +19,15 @@ from gateway.dataplane.store.base import Store, make_database
 from gateway.dataplane.store.spool import Spool
 from gateway.dataplane.stored import accounts, recording
 from gateway.dataplane.stored.accounts import Account
+from gateway.dataplane.stored.creation.credits import Credits
+from gateway.dataplane.stored.creation.lost import Lost
 from gateway.dataplane.stored.recording import Recording
 from providers.declaration import registry
 from providers.declaration.errors import Failure, ProviderError
 from providers.declaration.spec import Access, Frame
 from providers.models import StoredBatch, StoredFile
 from providers.stored import services
+from providers.stored.owners import Owner, owner_of
 from quotas.ledger.states import Finish
 from quotas.models import CallRecord
 from tenants.scope import tenant_scope
@@ -108,7 +111,7 @@ def make_batch(acme: Workspace, **more: Any) -> StoredBatch:
 def account_of(batch: StoredBatch) -> Account:
     provider = registry.get("openai")
     assert provider.storage is not None
-    return Account(batch.credential, provider, provider.storage, Access({}), ())
+    return Account(owner_of(batch), provider, provider.storage, Access({}), ())
 
 
 def play(
@@ -132,7 +135,13 @@ def play(
         for one in stores:
             await one.open()
         try:
-            await work([Recording(storages, one, start) for one in stores])
+            credits = [Credits(one) for one in stores]
+            await work(
+                [
+                    Recording(storages, one, Lost(storages, credit), start)
+                    for one, credit in zip(stores, credits, strict=True)
+                ]
+            )
             await asyncio.gather(*background)
         finally:
             for one in stores:
@@ -191,7 +200,7 @@ def test_a_process_that_dies_meanwhile_leaves_it_to_another(
         with pytest.raises(DatabaseUnavailable):
             await processes[0].record(account_of(batch), batch)
         with tenant_scope(acme.tenant):
-            again = await asyncio.to_thread(StoredBatch.objects.select_related().get)
+            again = await asyncio.to_thread(StoredBatch.objects.select_related("credential").get)
         assert again.recorded is None
         await processes[1].record(account_of(again), again)
 
@@ -268,9 +277,10 @@ def test_one_process_asks_about_what_nobody_asks_about(
         assert (output.purpose, output.size) == ("batch_output", len(lines(1)))
 
 
-async def _opened(credential: Any) -> Account:
-    batch = StoredBatch(credential=credential)
-    return account_of(batch)
+async def _opened(owner: Owner) -> Account:
+    provider = registry.get("openai")
+    assert provider.storage is not None
+    return Account(owner, provider, provider.storage, Access({}), ())
 
 
 def test_a_batch_that_is_gone_is_given_up_in_the_end(

@@ -12,7 +12,6 @@ import openai
 import pytest
 import requests
 
-from tests.gateway.conftest import KEY
 from tests.gateway.dataplane.stored.conftest import MODEL, Stage, jsonl
 
 pytestmark = pytest.mark.slow
@@ -263,20 +262,6 @@ def test_a_content_that_breaks_off_is_not_taken_for_whole(stage: Stage) -> None:
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         requests.get(f"{stage.hub.base}/files/{file.id}/content", headers=headers, timeout=30)
     assert stage.acme.files.content(file.id).read()
-
-
-def test_a_trial_pays_for_no_batch(stage: Stage) -> None:
-    made = stage.hub.server.manage(
-        "init", "--workspace", "trier", "--owner", "owner@trier.example", "--json"
-    )
-    plan = {"plan": "openai", "limit": 9, "models": {MODEL: 1}, "values": {"api_key": KEY}}
-    stage.hub.server.python("-m", "tests.gateway.seed", "trier", json.dumps({"plan": plan}))
-    trier = stage.client(json.loads(made)["app_key"])
-    assert f"openai/{MODEL}" in [model.id for model in trier.models.list()]
-    with pytest.raises(openai.APIStatusError, match="a trial does not pay for them") as caught:
-        stage.upload(trier)
-    assert caught.value.status_code == 424
-    assert not stage.fake.calls
 
 
 def test_garbage_in_an_output_is_recorded_as_estimated(stage: Stage) -> None:
