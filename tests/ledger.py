@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -10,13 +12,37 @@ from django.db import transaction
 from core.db.connection import dialect, execute
 from core.db.statements import R, Statements, run
 from quotas.ledger import holds, records
+from quotas.ledger.groups import Group, Member, alone
 from quotas.ledger.records import Record
-from quotas.ledger.states import FinishResult, HoldRequest, HoldResult
+from quotas.ledger.states import FinishResult, HoldRequest, HoldResult, UnknownHold
 
 
 def _run(steps: Statements[R]) -> R:
     with transaction.atomic():
         return run(steps, execute)
+
+
+def write(members: Sequence[Member], *, now: datetime | None = None) -> list[Any]:
+    """Write what several calls do at the same time: together, then alone what doesn't fit.
+
+    Returns:
+        The result of each; the error of an end without a hold.
+    """
+    group, sql = Group(members), dialect()
+    with transaction.atomic():
+        for step in group.steps(sql, now=now):
+            run(step, execute)
+    return [_result(group, member, now) for member in members]
+
+
+def _result(group: Group, member: Member, now: datetime | None) -> Any:
+    is_done, result = group.result(member)
+    if is_done:
+        return result
+    try:
+        return _run(alone(member, dialect(), now=now)())
+    except UnknownHold as problem:
+        return problem
 
 
 def hold(request: HoldRequest, *, now: datetime | None = None) -> HoldResult:

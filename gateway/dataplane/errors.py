@@ -34,6 +34,14 @@ class DatabaseUnavailable(Exception):
     """The database is unreachable or timed out. A write may or may not have been made."""
 
 
+class DatabaseLocked(DatabaseUnavailable):
+    """A lock was not free in time. Nothing was written, and trying again at once would wait too."""
+
+
+class DatabaseSilent(DatabaseUnavailable):
+    """The database did not answer in time."""
+
+
 class Refusal(Exception):
     """A call that ends without an answer.
 

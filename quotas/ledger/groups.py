@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from core.db.dialect import Dialect
 from core.db.statements import Given, Part, Statements, together
 from quotas.ledger import holds
 from quotas.ledger.records import record_calls
-from quotas.ledger.states import Finish, FinishResult, HoldRequest, HoldResult, Mark
+from quotas.ledger.states import Finish, FinishResult, HoldRequest, HoldResult, HoldState, Mark
 
 Member = HoldRequest | Mark | Finish
 Results = Mapping[UUID, HoldResult | FinishResult] | set[UUID]
@@ -51,8 +52,12 @@ class Group:
         self._records = [end.record for end in ends if end.hold_id is None]
         self._results: dict[UUID, Any] = {}
 
-    def steps(self, dialect: Dialect) -> list[Statements[None]]:
-        """Return the steps. If the dialect joins statements, each step has one query."""
+    def steps(self, dialect: Dialect, *, now: datetime | None = None) -> list[Statements[None]]:
+        """Return the steps. If the dialect joins statements, each step has one query.
+
+        Args:
+            now: Current time, for tests; the database's clock by default.
+        """
         self._results = {}
         steps = []
         if self._requests and self._ends and dialect.lock:
@@ -60,7 +65,7 @@ class Group:
         if self._ends:
             steps.append(self._run(holds.finish_all(self._ends, dialect)))
         if self._requests:
-            steps.append(self._run(holds.hold_all(self._requests, dialect)))
+            steps.append(self._run(holds.hold_all(self._requests, dialect, now=now)))
         if self._marks:
             steps.append(self._run(holds.mark_all(self._marks, dialect)))
         if self._records:
@@ -86,9 +91,18 @@ class Group:
         self._results |= results if isinstance(results, dict) else dict.fromkeys(results, True)
 
 
-def alone(member: Member, dialect: Dialect) -> Callable[[], Statements[Any]]:
-    """Return the step of a member that tells why its group could not take it."""
+def alone(
+    member: Member, dialect: Dialect, *, now: datetime | None = None
+) -> Callable[[], Statements[Any]]:
+    """Return the step of a member that its group could not take, which tells why."""
     if isinstance(member, HoldRequest):
-        return lambda: holds.hold(member, dialect)
+        return lambda: holds.hold(member, dialect, now=now)
     assert isinstance(member, Finish)
     return lambda: holds.finish(member, dialect)
+
+
+def is_locked(member: Member, result: HoldResult | FinishResult) -> bool:
+    """Tell whether a member was refused only because its pool is locked by others."""
+    if isinstance(member, HoldRequest):
+        return result.state is HoldState.EXHAUSTED and result.left >= member.amount
+    return result.state == "held"

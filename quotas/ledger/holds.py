@@ -105,12 +105,14 @@ OWNERS = Part(
     reads=("ends",),
     returns=("id",),
 )
+# Counting the owners makes PostgreSQL lock all of them before the first hold.
 DONE = Part(
     "done",
     "UPDATE quotas_hold SET state = ends.state, used = COALESCE(ends.used, amount), "
     "reason = ends.reason FROM ends, owners WHERE quotas_hold.id = ends.hold_id "
     "AND quotas_hold.tenant_id = ends.tenant_id AND quotas_hold.pool_id = owners.id "
-    "AND quotas_hold.state = 'held' RETURNING quotas_hold.id, quotas_hold.tenant_id, pool_id, "
+    "AND quotas_hold.state = 'held' AND (SELECT COUNT(*) FROM owners) > 0 "
+    "RETURNING quotas_hold.id, quotas_hold.tenant_id, pool_id, "
     "amount, quotas_hold.used",
     reads=("ends", "owners"),
     returns=("id", "tenant_id", "pool_id", "amount", "used"),

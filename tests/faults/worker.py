@@ -7,6 +7,7 @@ written to files with one write per line, so that nothing a dead process said is
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -132,8 +133,58 @@ def serve(arguments: dict[str, Any]) -> None:
         log.write(acknowledged=key, used=amount if succeeds else 0)
 
 
+def travel(arguments: dict[str, Any]) -> None:
+    """`callers` make calls at the same time, as the gateway does, until the pool is empty or each
+    has made `calls`; each provider call and each acknowledged answer is logged.
+    """
+    asyncio.run(_travel(arguments, Log(arguments["log"])))
+
+
+async def _travel(arguments: dict[str, Any], log: Log) -> None:
+    from django.db import connection
+
+    from core.db.dialect import SQLITE
+    from gateway.dataplane.store.flusher import Flusher
+    from gateway.dataplane.store.postgres import PostgresDatabase
+    from gateway.dataplane.store.sqlite import SQLiteDatabase
+
+    settings = connection.settings_dict
+    is_sqlite = connection.vendor == SQLITE.name
+    database = SQLiteDatabase(str(settings["NAME"])) if is_sqlite else PostgresDatabase(settings)
+    await database.open()
+    flusher = Flusher(database)
+    callers = (_calls(arguments, log, flusher, number) for number in range(arguments["callers"]))
+    await asyncio.gather(*callers)
+    await flusher.close()
+    await database.close()
+
+
+async def _calls(arguments: dict[str, Any], log: Log, flusher: Any, number: int) -> None:
+    from gateway.dataplane.errors import DatabaseUnavailable
+    from quotas.ledger.states import Finish, HoldState, Mark
+
+    tenant = UUID(arguments["tenant"])
+    for call in range(arguments["calls"]):
+        key = f"{os.getpid()}-{number}-{call}"
+        try:
+            held = await flusher.write(request(arguments, key, 1))
+            if held.state is not HoldState.HELD:
+                log.write(refused=key, state=held.state, left=held.left)
+                return
+            if not await flusher.write(Mark(tenant, held.hold_id)):
+                continue
+            log.write(provider=key)
+            await flusher.write(Finish(record(arguments, key, "ok"), held.hold_id))
+            log.write(acknowledged=key)
+            own = record(arguments, f"own-{key}", "ok")
+            await flusher.write(Finish(own))
+            log.write(recorded=own.request_id)
+        except DatabaseUnavailable:
+            await asyncio.sleep(0.05)
+
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.faults.settings")
     django.setup()
     given = json.loads(sys.argv[1])
-    {"spend": spend, "serve": serve}[given["mode"]](given)
+    {"spend": spend, "serve": serve, "travel": travel}[given["mode"]](given)

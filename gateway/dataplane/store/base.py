@@ -6,10 +6,9 @@ PostgreSQL uses pipelines, SQLite a single writer thread.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -52,8 +51,14 @@ class Database(Protocol):
     async def run(self, make: Callable[[], Statements[R]]) -> R:
         """Run a step. On PostgreSQL, each of its queries is a transaction."""
 
-    async def transaction(self, make: Callable[[], Sequence[Statements[None]]]) -> None:
-        """Run steps in one transaction. On PostgreSQL, each has one query."""
+    async def transaction(
+        self, make: Callable[[], Sequence[Statements[None]]], lock_seconds: float | None = None
+    ) -> None:
+        """Run steps in one transaction. On PostgreSQL, each has one query.
+
+        Args:
+            lock_seconds: How long to wait for each lock, if not as long as usual.
+        """
 
 
 class Spool(Protocol):
@@ -66,6 +71,16 @@ class Spool(Protocol):
     async def probe(self) -> None: ...
 
 
+class Intents(Protocol):
+    async def open(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def note(self, record_id: UUID, facts: Mapping[str, Any]) -> None: ...
+
+    def end(self, record_id: UUID) -> None: ...
+
+
 class Store:
     """The data plane's view of the database.
 
@@ -73,12 +88,13 @@ class Store:
         is_losing: Neither the database nor the disk took the end of the last call.
     """
 
-    def __init__(self, database: Database, spool: Spool) -> None:
+    def __init__(self, database: Database, spool: Spool, intents: Intents | None = None) -> None:
         self.is_losing = False
         self._database = database
         self._flusher = Flusher(database)
         self._keeping: set[asyncio.Task[None]] = set()
         self._spool = spool
+        self._intents = intents
         self._dialect = database.dialect
         self._principal_sql = PRINCIPAL_SQL.format(p=self._dialect.mark)
         self._any_origin_sql = origins.ANY_SQL.format(p=self._dialect.mark)
@@ -86,6 +102,8 @@ class Store:
 
     async def open(self) -> None:
         await self._spool.open()
+        if self._intents is not None:
+            await self._intents.open()
         await self._database.open()
 
     async def close(self) -> None:
@@ -94,6 +112,8 @@ class Store:
             await asyncio.wait(self._keeping)
         await self._database.close()
         self._spool.close()
+        if self._intents is not None:
+            self._intents.close()
 
     async def check_recording(self) -> None:
         """Check that the end of a call can be kept, if the last one could not.
@@ -213,6 +233,21 @@ class Store:
         is_open: bool = await self._flusher.write(Mark(tenant_id, hold_id))
         return is_open
 
+    def intend(self, record_id: UUID, facts: Mapping[str, Any]) -> None:
+        """Note that a call without a hold is about to be sent, in case that this process dies.
+
+        Args:
+            record_id: Of the record that its end will have.
+            facts: Fields of that record.
+        """
+        if self._intents is not None:
+            self._intents.note(record_id, facts)
+
+    def end_intent(self, record_id: UUID) -> None:
+        """Note that the call ended, or that it is not sent after all."""
+        if self._intents is not None:
+            self._intents.end(record_id)
+
     async def finish(self, finish: Finish) -> FinishResult | None:
         """Settle or void the hold and record the call.
 
@@ -222,13 +257,18 @@ class Store:
         Raises:
             OSError: The spool cannot be written either.
         """
+        future = self._flusher.write(finish, self._orphaned)
         try:
-            result: FinishResult | None = await _timed(
-                self._flusher.write(finish, self._keep), "record"
-            )
+            result: FinishResult | None = await _timed(future, "record")
+        except asyncio.CancelledError:
+            problem = future.exception() if future.done() and not future.cancelled() else None
+            if isinstance(problem, Exception):
+                self._keep(finish, problem)
+            raise
         except Exception as problem:
-            await self._append(finish, problem)
+            await asyncio.shield(self._keep(finish, problem))
             return None
+        self.end_intent(finish.record.id)
         return result
 
     async def write(self, finish: Finish) -> FinishResult | None:
@@ -240,15 +280,23 @@ class Store:
         result: FinishResult | None = await _timed(self._flusher.write(finish), "record")
         return result
 
-    def _keep(self, finish: Finish, problem: Exception) -> None:
-        """Spool the end of a call whose caller no longer waits for it."""
-        task = asyncio.get_running_loop().create_task(self._try_append(finish, problem))
-        self._keeping.add(task)
-        task.add_done_callback(self._keeping.discard)
+    def _orphaned(self, finish: Finish, problem: Exception | None) -> None:
+        if problem is None:
+            self.end_intent(finish.record.id)
+        else:
+            self._keep(finish, problem)
 
-    async def _try_append(self, finish: Finish, problem: Exception) -> None:
-        with contextlib.suppress(OSError):  # the record is in the log
-            await self._append(finish, problem)
+    def _keep(self, finish: Finish, problem: Exception) -> asyncio.Task[None]:
+        """Spool the end of a call, whether or not its caller still waits for it."""
+        task = asyncio.get_running_loop().create_task(self._append(finish, problem))
+        self._keeping.add(task)
+        task.add_done_callback(self._kept)
+        return task
+
+    def _kept(self, task: asyncio.Task[None]) -> None:
+        self._keeping.discard(task)
+        if not task.cancelled():
+            task.exception()  # it is in the log
 
     async def _append(self, finish: Finish, problem: Exception) -> None:
         """Spool the end of a call that the database did not take.
@@ -267,6 +315,7 @@ class Store:
             )
         try:
             await self._spool.append(finish)
+            self.end_intent(finish.record.id)
         except OSError:
             self.is_losing = True
             logger.error(

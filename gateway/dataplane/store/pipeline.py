@@ -16,16 +16,18 @@ from psycopg.adapt import Transformer
 from psycopg.types.string import TextLoader
 
 from core.db.statements import Query, Rows
-from gateway.dataplane.errors import DatabaseUnavailable
+from gateway.dataplane.errors import DatabaseLocked, DatabaseSilent, DatabaseUnavailable
 from gateway.dataplane.store.postgres_text import encoded, numbered
 
 logger = logging.getLogger(__name__)
 BATCH: Final = 64  # maximum statements per commit
-WAIT_SECONDS: Final = 15.0  # per statement, including time in the queue
+WAIT_SECONDS: Final = 5.0  # per statement, including time in the queue
 # SQLSTATE classes of a statement's own fault: cardinality, data, constraints. Whatever else
 # PostgreSQL refuses (read-only, locks, time limits, a full disk, tables that are not there yet), it
 # may take later.
 _FAULTS: Final = (b"21", b"22", b"23")
+_UNPREPARED: Final = b"26000"
+_LOCKED: Final = (b"55P03", b"57014")  # the time-outs of locks and of statements
 _WORKING: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
@@ -70,12 +72,13 @@ class _Batch:
 class _Transaction(_Batch):
     """Statements that are committed together or not at all."""
 
-    __slots__ = ("future",)
+    __slots__ = ("future", "skipped")
 
     def __init__(
-        self, statements: Sequence[_Statement], future: asyncio.Future[list[Rows]]
+        self, statements: Sequence[_Statement], skipped: int, future: asyncio.Future[list[Rows]]
     ) -> None:
         super().__init__(statements)
+        self.skipped = skipped
         self.future = future
 
     @property
@@ -84,7 +87,9 @@ class _Transaction(_Batch):
 
     def succeed(self) -> None:
         if not self.future.done():
-            self.future.set_result([statement.rows for statement in self.statements])
+            self.future.set_result(
+                [statement.rows for statement in self.statements[self.skipped :]]
+            )
 
     def fail(self, problem: Exception) -> None:
         if not self.future.done():
@@ -97,14 +102,22 @@ class Connection:
     A statement is done only when its sync returns, because only then is it committed.
 
     Args:
+        setup: Settings that every transaction has to make first.
         together: If true, queued statements share a transaction, one socket write and one commit;
             the next batch is sent when the previous one is done. Use this only for statements that
             never wait for each other's locks. If one fails, each is retried alone, so that the
             others still succeed. If false, each statement is sent at once in its own transaction.
     """
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any], *, together: bool) -> None:
+    def __init__(
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        *,
+        setup: Query | None = None,
+        together: bool = False,
+    ) -> None:
         self._connection = connection
+        self._setup = setup
         self._pgconn = connection.pgconn
         for name in ("json", "jsonb"):  # read_json parses what is read, which is seldom
             connection.adapters.register_loader(name, TextLoader)
@@ -115,6 +128,7 @@ class Connection:
         self._sent: deque[_Batch] = deque()
         self._names: dict[str, bytes] = {}
         self._prepared = 0
+        self._refused: DatabaseUnavailable | StatementFailed | None = None  # the last PREPARE
         self._flushing = False
         self._is_due = False  # a send is scheduled for this loop iteration
         self._timer: asyncio.TimerHandle | None = None
@@ -147,15 +161,25 @@ class Connection:
             self._loop.call_soon(self._guarded, self._send_queue)
         return future
 
-    def transaction(self, queries: Sequence[Query]) -> asyncio.Future[list[Rows]]:
+    def transaction(
+        self, queries: Sequence[Query], setup: Query | None = None
+    ) -> asyncio.Future[list[Rows]]:
         """Send statements that are committed together.
+
+        Args:
+            setup: Settings of this transaction.
 
         Returns:
             A future for the rows of each.
         """
         future: asyncio.Future[list[Rows]] = self._loop.create_future()
-        statements = [self._statement(*query) for query in queries]
-        self._guarded(self._send_batch, _Transaction(statements, future))
+        first = setup or self._setup
+        statements = [
+            self._statement(*query) for query in ((first, *queries) if first else queries)
+        ]
+        self._guarded(
+            self._send_batch, _Transaction(statements, len(statements) - len(queries), future)
+        )
         return future
 
     def _statement(self, sql: str, params: tuple[Any, ...]) -> _Statement:
@@ -235,11 +259,9 @@ class Connection:
                 )
                 batch.answered += 1
         elif batch.problem is None:  # later statements in the batch are merely skipped
-            message = result.error_message.decode(errors="replace")
-            state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"")[:2]
-            batch.problem = (
-                StatementFailed(message) if state in _FAULTS else DatabaseUnavailable(message)
-            )
+            problem = _problem_of(result)
+            is_unprepared = result.error_field(pq.DiagnosticField.SQLSTATE) == _UNPREPARED
+            batch.problem = (is_unprepared and self._refused) or problem
 
     def _end(self, batch: _Batch) -> None:
         if batch.problem is None:
@@ -248,6 +270,7 @@ class Connection:
             # The statement itself fails next. Forget the names so that later calls prepare again:
             # the missing table may exist by then.
             self._names.clear()
+            self._refused = batch.problem
             logger.error("PostgreSQL refused to prepare a statement: %s", batch.problem)
         elif batch.is_divisible and isinstance(batch.problem, StatementFailed):
             for statement in batch.statements:
@@ -266,7 +289,7 @@ class Connection:
             return
         remaining = min(start_times) + WAIT_SECONDS - self._loop.time()
         if remaining <= 0:
-            self._break(DatabaseUnavailable("PostgreSQL did not answer in time."))
+            self._break(DatabaseSilent("PostgreSQL did not answer in time."))
         else:
             self._timer = self._loop.call_later(remaining, self._check_timeout)
 
@@ -279,11 +302,21 @@ class Connection:
         self._loop.remove_writer(self._socket)
         if self._timer is not None:
             self._timer.cancel()
+        if not isinstance(problem, DatabaseUnavailable):
+            problem = DatabaseUnavailable(str(problem))
         for batch in (*self._sent, _Batch(tuple(self._queue))):
-            batch.fail(DatabaseUnavailable(str(problem)))
+            batch.fail(problem)
         self._sent.clear()
         self._queue.clear()
         self._pgconn.finish()
 
     def close(self) -> None:
         self._break(DatabaseUnavailable("The connection was closed."))
+
+
+def _problem_of(result: pq.abc.PGresult) -> DatabaseUnavailable | StatementFailed:
+    message = result.error_message.decode(errors="replace")
+    state = result.error_field(pq.DiagnosticField.SQLSTATE) or b""
+    if state[:2] in _FAULTS:
+        return StatementFailed(message)
+    return (DatabaseLocked if state in _LOCKED else DatabaseUnavailable)(message)

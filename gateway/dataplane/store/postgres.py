@@ -10,8 +10,8 @@ from typing import Any, Final, TypeVar
 import psycopg
 
 from core.db.dialect import POSTGRES
-from core.db.statements import Rows, Statements, run_async
-from gateway.dataplane.errors import DatabaseUnavailable
+from core.db.statements import Query, Rows, Statements, run_async
+from gateway.dataplane.errors import DatabaseLocked, DatabaseSilent, DatabaseUnavailable
 from gateway.dataplane.store.pipeline import Connection
 from gateway.dataplane.store.postgres_text import conninfo_of
 
@@ -23,6 +23,28 @@ CONNECT_SECONDS: Final = 5
 # How long other connections are preferred to one that could not be opened, and by how much.
 REST_SECONDS: Final = 1.0
 _RESTING: Final = 1_000
+LOCK_SECONDS: Final = 1.5  # how long a transaction waits for each lock
+# Every statement finds its rows by unique keys, which plans made while tables are small, and kept
+# for long, have to do too.
+SETTINGS: Final = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+_OPTIONS: Final = "".join(
+    f" -c {name}={value}"
+    for name, value in (SETTINGS | {"lock_timeout": str(int(LOCK_SECONDS * 1000))}).items()
+)
+_SET: Final = ", ".join(
+    f"set_config('{name}', '{value}', TRUE)" for name, value in SETTINGS.items()
+)
+
+
+def setup(lock_seconds: float) -> Query:
+    """Return the statement that makes the settings for one transaction."""
+    milliseconds = str(int(lock_seconds * 1000))
+    return Query(f"SELECT set_config('lock_timeout', %s, TRUE), {_SET}", (milliseconds,))
 
 
 class _Lane:
@@ -33,6 +55,7 @@ class _Lane:
         self._together = together
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
+        self._takes_options = True
         self._waiting = 0  # statements, for a connection
         self._rests_until = 0.0  # the loop's time
 
@@ -77,14 +100,29 @@ class _Lane:
 
     async def _connect(self) -> Connection:
         try:
-            raw = await psycopg.AsyncConnection.connect(
-                **{"connect_timeout": CONNECT_SECONDS, **self._conninfo}, autocommit=True
-            )
+            raw = await self._connected_raw()
         except (psycopg.Error, OSError) as problem:
             self._rests_until = asyncio.get_running_loop().time() + REST_SECONDS
-            raise DatabaseUnavailable(str(problem)) from problem
-        self._connection = Connection(raw, together=self._together)
+            is_silent = isinstance(problem, psycopg.errors.ConnectionTimeout)
+            kind = DatabaseSilent if is_silent else DatabaseUnavailable
+            raise kind(str(problem)) from problem
+        settings = None if self._takes_options else setup(LOCK_SECONDS)
+        self._connection = Connection(raw, setup=settings, together=self._together)
         return self._connection
+
+    async def _connected_raw(self) -> psycopg.AsyncConnection[Any]:
+        """Connect with the settings, or without if a pooler in between doesn't take them."""
+        conninfo = {"connect_timeout": CONNECT_SECONDS, **self._conninfo}
+        plain = psycopg.AsyncConnection.connect
+        if not self._together and self._takes_options:
+            options = f"{conninfo.get('options', '')}{_OPTIONS}"
+            try:
+                return await plain(**conninfo | {"options": options}, autocommit=True)
+            except psycopg.OperationalError as problem:
+                if "startup parameter" not in str(problem):
+                    raise
+                self._takes_options = False
+        return await plain(**conninfo, autocommit=True)
 
     def _connected(self, task: asyncio.Task[Connection]) -> None:
         self._connecting = None
@@ -136,27 +174,36 @@ class PostgresDatabase:
     async def run(self, make: Callable[[], Statements[Any]]) -> Any:
         return await run_async(make(), self._write)
 
-    async def transaction(self, make: Callable[[], Sequence[Statements[None]]]) -> None:
+    async def transaction(
+        self, make: Callable[[], Sequence[Statements[None]]], lock_seconds: float | None = None
+    ) -> None:
         steps = make()
         queries = [next(step) for step in steps]
-        answers = await _use(self._writes, lambda connection: connection.transaction(queries))
+        settings = None if lock_seconds is None else setup(lock_seconds)
+        answers = await _use(
+            self._writes, lambda connection: connection.transaction(queries, settings)
+        )
         for step, rows in zip(steps, answers, strict=True):
             with contextlib.suppress(StopIteration):
                 step.send(rows)
                 raise AssertionError("a step of a transaction has one query")
 
-    def _write(self, sql: str, params: tuple[Any, ...]) -> Awaitable[Rows]:
-        return _use(self._writes, lambda connection: connection.send(sql, params))
+    async def _write(self, sql: str, params: tuple[Any, ...]) -> Rows:
+        query = Query(sql, params)
+        [rows] = await _use(self._writes, lambda connection: connection.transaction([query]))
+        return rows
 
 
 async def _use(lanes: Sequence[_Lane], send: Callable[[Connection], Awaitable[R]]) -> R:
     """Send something on the least loaded connection, and once more if that fails.
 
     All statements are idempotent. If one connection can't be opened, because the server or a pooler
-    has no more to give, another takes the statements.
+    has no more to give, another takes the statements. What has waited for long is not sent again.
     """
     try:
         return await min(lanes, key=_load).use(send)
+    except (DatabaseLocked, DatabaseSilent):
+        raise
     except DatabaseUnavailable:
         usable = [lane for lane in lanes if lane.is_open] or lanes
         return await min(usable, key=_load).use(send)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import random
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +16,10 @@ from core.db.dialect import SQLITE
 from core.db.statements import Query, Rows, Statements, run
 from gateway.dataplane.errors import DatabaseUnavailable
 
-BUSY_SECONDS: Final = 20.0  # how long a writer waits for another process
+BUSY_SECONDS: Final = 2.0  # how long a writer waits for another process
+# Between two attempts. SQLite's own pauses grow to 100 ms, so that one process of several that
+# write all the time could find the file locked at each of its few attempts.
+BUSY_PAUSES: Final = (0.001, 0.004)
 GROUP: Final = 64  # maximum steps per commit
 PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-4000")
 # The statement or its values are to blame, and would be again.
@@ -91,7 +96,9 @@ class SQLiteDatabase:
         self._jobs.put(_Job(make, future))
         return await asyncio.shield(future)
 
-    async def transaction(self, make: Callable[[], Sequence[Statements[None]]]) -> None:
+    async def transaction(
+        self, make: Callable[[], Sequence[Statements[None]]], lock_seconds: float | None = None
+    ) -> None:
         def steps() -> Statements[None]:
             for step in make():
                 yield from step
@@ -104,7 +111,7 @@ class SQLiteDatabase:
         connection: sqlite3.Connection | None = None
         while jobs := self._next_jobs():
             try:
-                connection = connection or _connect(self._path)
+                connection = connection or _connected(self._path)
                 _write_together(connection, jobs)
             except Exception as problem:  # ending the thread would leave every later call waiting
                 _close(connection)
@@ -150,6 +157,13 @@ def _connect(path: str) -> sqlite3.Connection:
     return connection
 
 
+def _connected(path: str) -> sqlite3.Connection:
+    """Connect for writing: `_begin` waits for other processes, and nothing else has to."""
+    connection = _connect(path)
+    connection.execute("PRAGMA busy_timeout=0")
+    return connection
+
+
 def _close(connection: sqlite3.Connection | None) -> None:
     if connection is not None:
         connection.close()
@@ -189,10 +203,24 @@ def _write(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
     def execute(sql: str, params: tuple[Any, ...]) -> Rows:
         return connection.execute(sql, params).fetchall()
 
-    connection.execute("BEGIN IMMEDIATE")
+    _begin(connection)
     for job in jobs:
         job.result = run(job.make(), execute)
     connection.execute("COMMIT")
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as problem:
+            is_busy = problem.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > until:
+                raise
+            time.sleep(random.uniform(*BUSY_PAUSES))  # noqa: S311 - staggers the processes
+        else:
+            return
 
 
 def _resolve(jobs: list[_Job]) -> None:

@@ -166,7 +166,7 @@ class Refusing:
 
     dialect = SQLITE
 
-    async def transaction(self, _make: Any) -> None:
+    async def transaction(self, _make: Any, _lock_seconds: float | None = None) -> None:
         raise sqlite3.IntegrityError("CHECK constraint failed")
 
 

@@ -4,7 +4,7 @@ after each step.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from quotas.ledger import invariants
+from quotas.ledger.groups import Member, key_of
 from quotas.ledger.invariants import grace_seconds
 from quotas.ledger.reap import reap
-from quotas.ledger.states import HoldState, UnknownHold, UnknownPool
+from quotas.ledger.states import Finish, HoldState, Mark, UnknownHold, UnknownPool
 from quotas.models import CallRecord, CreditPool, Grant, Hold
 from quotas.trials import plans
 from quotas.trials.plans import BelowUsed
@@ -62,6 +63,7 @@ class ModelPool:
         default_factory=dict
     )  # key -> credits, status, error code
     grants: list[int] = field(default_factory=list)
+    own: int = 0  # records of calls with the tenant's own key
 
     @property
     def settled(self) -> int:
@@ -202,6 +204,105 @@ class LedgerMachine(RuleBasedStateMachine):
         assert (result.state, result.used) == (known.state, known.used)
         assert (result.settled, result.held, result.left) == (model.settled, model.held, model.left)
 
+    @rule(
+        asked=st.lists(
+            st.tuples(
+                st.sampled_from(("hold", "hold", "mark", "settle", "void", "own")),
+                POOLS,
+                KEYS,
+                st.integers(1, 4),
+            ),
+            min_size=2,
+            max_size=6,
+        )
+    )
+    def many_at_once(self, asked: list[tuple[str, int, str, int]]) -> None:
+        members: dict[UUID, tuple[Any, tuple[str, int, str, int]]] = {}
+        for step in asked:
+            member = self._member(*step)
+            members.setdefault(key_of(member), (member, step))
+        results = ledger.write([member for member, _step in members.values()], now=self.now)
+        pairs = [(*pair, result) for pair, result in zip(members.values(), results, strict=True)]
+        for member, (kind, number, key, _amount), result in pairs:
+            if kind in ("settle", "void"):
+                self._ends(number, key, member, result)
+        for _member, (kind, number, key, _amount), result in pairs:
+            if kind == "mark":
+                known = self.models[number].holds.get(key)
+                is_open = known is not None and known.state == "held"
+                assert result is is_open
+                if known and is_open:
+                    known.sent = True
+            elif kind == "own":
+                self.models[number].own += 1
+        self._holds([pair for pair in pairs if pair[1][0] == "hold"])
+
+    @rule(number=POOLS)
+    def all_open_calls_end_at_once(self, number: int) -> None:
+        holds = self.models[number].holds.items()
+        steps = [
+            ("settle", number, key, hold.amount) for key, hold in holds if hold.state == "held"
+        ]
+        if steps:
+            self.many_at_once(steps)
+
+    def _member(self, kind: str, number: int, key: str, amount: int) -> Member:
+        row, known = self.rows[number], self.models[number].holds.get(key)
+        hold_id = known.id if known else uuid4()
+        if kind == "hold":
+            return request_for(row, key, amount=amount, fingerprint="x", deadline_seconds=5)
+        if kind == "mark":
+            return Mark(row.tenant_id, hold_id)
+        if kind == "own":
+            return Finish(record_for(row.tenant, request_id="own"))
+        used = None if known is None else amount % (known.amount + 1)
+        is_void = kind == "void"
+        record = record_for(row.tenant, status="error" if is_void else "ok", error_code=kind)
+        return Finish(record, hold_id, voided=is_void, used=used, reason=kind)
+
+    def _ends(self, number: int, key: str, end: Finish, result: Any) -> None:
+        model = self.models[number]
+        known = model.holds.get(key)
+        if known is None:
+            assert isinstance(result, UnknownHold)
+            return
+        assert result.applied is (known.state == "held")
+        if known.state == "held":
+            used = 0 if end.voided else end.used or 0
+            known.finish("voided" if end.voided else "settled", used, end.reason)
+            model.records[key] = (used, end.record.status, end.record.error_code)
+        assert (result.state, result.used) == (known.state, known.used)
+
+    def _holds(self, pairs: list[tuple[Any, tuple[str, int, str, int], Any]]) -> None:
+        """First those that fit with all before them, then the others, each alone."""
+        free = {number: model.left for number, model in enumerate(self.models)}
+        later = []
+        for request, (_kind, number, key, amount), result in pairs:
+            free[number] -= amount
+            if free[number] >= 0 and key not in self.models[number].holds:
+                self._new_hold(number, request)
+                assert (result.state, result.hold_id) == (HoldState.HELD, request.hold_id)
+            else:
+                later.append((request, number, key, result))
+        for request, number, key, result in later:
+            model, known = self.models[number], self.models[number].holds.get(key)
+            if known is None and model.left >= request.amount:
+                known = self._new_hold(number, request)
+                expected = HoldState.HELD
+            elif known is None:
+                expected = HoldState.EXHAUSTED
+            elif known.fingerprint != request.fingerprint:
+                expected = HoldState.MISMATCH
+            else:
+                expected = HoldState.IN_PROGRESS if known.state == "held" else HoldState.DONE
+            assert (result.state, result.hold_id) == (expected, known and known.id)
+
+    def _new_hold(self, number: int, request: Any) -> ModelHold:
+        expires = self.now + timedelta(seconds=request.deadline_seconds) + MARGIN
+        new = ModelHold(request.hold_id, request.amount, request.fingerprint, expires)
+        self.models[number].holds[request.key] = new
+        return new
+
     @rule(seconds=st.sampled_from((1, 59, 61, 240, 400)))
     def time_passes(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
@@ -306,10 +407,14 @@ class LedgerMachine(RuleBasedStateMachine):
         ):
             holds[pool][key] = ModelHold(*values)
         records: dict[Any, dict[str, tuple[int, str, str]]] = defaultdict(dict)
+        own = Counter[Any]()
         for tenant, key, *outcome in CallRecord.objects.filter(tenant__in=tenants).values_list(
             "tenant_id", "hold__key", "credits", "status", "error_code"
         ):
-            records[tenant][key] = tuple(outcome)
+            if key is None:
+                own[tenant] += 1
+            else:
+                records[tenant][key] = tuple(outcome)
         grants: dict[Any, list[int]] = defaultdict(list)
         for pool, amount in Grant.objects.filter(pool__in=pools).values_list("pool_id", "amount"):
             grants[pool].append(amount)
@@ -317,6 +422,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert sums[row.pk] == (model.limit, model.settled, model.held)
             assert holds[row.pk] == model.holds
             assert records[row.tenant_id] == model.records
+            assert own[row.tenant_id] == model.own
             assert sorted(grants[row.pk]) == sorted(model.grants)
 
     @invariant()

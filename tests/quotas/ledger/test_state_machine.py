@@ -4,6 +4,7 @@ catch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from django.db import DatabaseError
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from quotas.ledger import holds
+from quotas.ledger import groups, holds
 from quotas.ledger import reap as reaper
+from quotas.ledger.records import record_calls
 from tests.quotas.ledger.machine import LedgerMachine
 
 USUAL = settings(
@@ -58,6 +60,15 @@ MUTANTS = {
     "amount: charges 1": ("DONE", "COALESCE(ends.used, amount)", "COALESCE(ends.used, 1)"),
     "amount: records what was held": ("TRIAL_RECORD", "done.used FROM", "done.amount FROM"),
     "amount: records 0": ("TRIAL_RECORD", "done.used FROM", "0 FROM"),
+    # many calls at once
+    "group: the running sum is one short": ("NEW", "AS total", "- 1 AS total"),
+    "group: each fits alone": ("NEW", "PARTITION BY pool_id", "PARTITION BY pool_id, number"),
+    "group: holds one member only": ("TAKEN", "SUM(amount)", "MAX(amount)"),
+    "group: holds each twice": ("TAKEN", "SUM(amount)", "2 * SUM(amount)"),
+    "group: gives one member back only": ("CHARGED", "SUM(amount)", "MAX(amount)"),
+    "group: charges one member only": ("CHARGED", "SUM(used)", "MAX(used)"),
+    "group: charges each twice": ("CHARGED", "SUM(used)", "2 * SUM(used)"),
+    "group: the record of another": ("TRIAL_RECORD", "ended.of_hold = done.id", "TRUE"),
     # the fingerprint
     "fingerprint: never compared": ("EXISTING", "hold.fingerprint", "'x'"),
     "fingerprint: another key's hold": ("EXISTING", "hold.key = {p}", "hold.key <> {p}"),
@@ -92,6 +103,21 @@ def test_each_mutant_is_caught(mutant: str, monkeypatch: pytest.MonkeyPatch) -> 
         assert part.sql.count(text) == 1
         monkeypatch.setattr(module, name, part._replace(sql=part.sql.replace(text, other)))
     with pytest.raises((AssertionError, DatabaseError, pytest.fail.Exception)):
+        run_state_machine_as_test(SeededLedger, settings=HUNT)
+
+
+def _loses_the_last(records: Sequence[Any], dialect: Any) -> Any:
+    return (
+        record_calls(records[:-1], dialect) if len(records) > 1 else record_calls(records, dialect)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.one_database
+@pytest.mark.django_db
+def test_a_lost_record_of_a_group_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "record_calls", _loses_the_last)
+    with pytest.raises(AssertionError):
         run_state_machine_as_test(SeededLedger, settings=HUNT)
 
 
