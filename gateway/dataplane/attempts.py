@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from gateway.dataplane.errors import ACCOUNT_FAILURES
 from gateway.dataplane.requests.request import GatewayRequest
@@ -58,6 +59,7 @@ class Call:
     error_message: str | None = None  # of the last attempt that failed
     error_param: str | None = None
     holds: dict[int, int] = field(default_factory=dict)  # pool id -> holds of this call so far
+    intent: UUID | None = None  # the record of the call, which is sent without a hold
     first_token: float | None = None
     ending: Finish | None = None  # not written yet
     recorded: bool = False  # the end of the latest attempt is written
@@ -81,6 +83,8 @@ class Call:
     ) -> Record:
         request, target, source = self.request, self.target, self.source
         principal = request.principal
+        if self.intent is not None and self.held is None:
+            more["id"] = self.intent
         return Record(
             tenant_id=principal.tenant_id,
             request_id=request.request_id,
@@ -166,6 +170,17 @@ def hold_facts(call: Call) -> dict[str, Any]:
         "model": target.model if target else "",
         "source": source.label if source else "",
         "stream": request.stream,
+    }
+
+
+def intent_facts(call: Call) -> dict[str, Any]:
+    """Return what is recorded of a call without a hold if this process dies."""
+    return {
+        **hold_facts(call),
+        "tenant_id": call.request.principal.tenant_id,
+        "request_id": call.request.request_id,
+        "time": call.time,
+        "credential_id": call.source.credential_id if call.source else None,
     }
 
 

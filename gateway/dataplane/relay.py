@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.errors import drop_frames
+from core.ids import uuid7
 from gateway.dataplane import answers, metering
 from gateway.dataplane.attempts import (
     Call,
@@ -17,6 +18,7 @@ from gateway.dataplane.attempts import (
     StreamingResponse,
     attempt_entry,
     hold_facts,
+    intent_facts,
     note_error,
     response_headers,
 )
@@ -147,7 +149,11 @@ class Relay:
             size=request.size,
         )
         if source.is_trial:
+            self._forget_intent(call)
             await self._hold(call, source)
+        else:
+            call.intent = call.intent or uuid7()
+            self._store.intend(call.intent, intent_facts(call))
         call.recorded = False
         result = await self._upstream.run(
             steps,
@@ -168,6 +174,11 @@ class Relay:
         )
         chunks = self._chunks(call, answer, writer, frames)
         return StreamingResponse(response_headers(call), chunks, call)
+
+    def _forget_intent(self, call: Call) -> None:
+        """An attempt without a hold failed; the next one has a hold instead."""
+        if call.intent is not None:
+            self._store.end_intent(call.intent)
 
     async def _hold(self, call: Call, source: Source) -> None:
         """Reserve credits and note that the request is about to be sent.

@@ -22,6 +22,7 @@ from gateway.dataplane.measures import table
 from gateway.dataplane.relay import Relay
 from gateway.dataplane.routing.routes import Routes
 from gateway.dataplane.store.base import Store, make_database
+from gateway.dataplane.store.intents import Intents
 from gateway.dataplane.store.notes import Notes
 from gateway.dataplane.store.spool import Spool
 from gateway.dataplane.stored.endpoints import Endpoints
@@ -50,6 +51,7 @@ class Runtime:
 
     def __init__(self) -> None:
         self.spool = Spool(Path(settings.DATA_DIR))
+        self.intents = Intents(Path(settings.DATA_DIR))
         self.notes = Notes()
         self.routes = Routes(self.notes)
         self.store: Store
@@ -76,7 +78,9 @@ class Runtime:
         async with self._starting:
             if self._started:
                 return
-            self.store = Store(make_database(settings.DATABASES["default"]), self.spool)
+            self.store = Store(
+                make_database(settings.DATABASES["default"]), self.spool, self.intents
+            )
             await self.store.open()
             self.upstream = Upstream(
                 allow=frozenset(settings.MODELKEEP_EGRESS_ALLOW),
@@ -148,6 +152,7 @@ class Runtime:
         """
         while True:
             await self._once("replay the spool", self._replay())
+            await self._once("record the calls of dead processes", self._recover())
             await self._once("reap holds", in_thread(reap))
             await self._once("count open holds", self._count_holds())
             await self._once(
@@ -205,6 +210,15 @@ class Runtime:
             return
         if count:
             logger.info("Wrote %d finished calls from the spool to the database", count)
+
+    async def _recover(self) -> None:
+        try:
+            count = await self.intents.recover(self.store.write)
+        except OSError as problem:
+            logger.warning("The calls of dead processes in DATA_DIR cannot be read: %s", problem)
+            return
+        if count:
+            logger.warning("Recorded %d calls of processes that died as unknown", count)
 
     async def _once(self, what: str, work: Coroutine[Any, Any, Any]) -> bool:
         """Await `work`, count it, log its failure, and return whether it succeeded."""

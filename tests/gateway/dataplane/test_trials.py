@@ -4,6 +4,7 @@ different ways to say no.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -27,6 +28,7 @@ from tests.gateway.conftest import KEY, Hub, children, running_hub
 pytestmark = pytest.mark.slow  # a server runs
 
 MODEL = "openai/gpt-3.5-turbo"
+OWN = "openai/gpt-4o"
 PROCESSES, THREADS = 4, 8
 PATIENCE = 300  # seconds for clients on a busy machine; they end when the trial is used up
 
@@ -128,6 +130,46 @@ def test_killed_workers_lose_and_invent_nothing() -> None:
         assert settled - unknown <= hub.fake.count
         assert settled <= seen["200"] + seen["lost"]
         hub.audit()
+        lose_no_call_with_an_own_key(hub)
+
+
+def lose_no_call_with_an_own_key(hub: Hub) -> None:
+    """Calls under way in killed workers have a record, once and as unknown; those before have
+    theirs.
+    """
+    values = {"api_key": KEY}
+    own = {"provider": "openai", "name": "Own", "values": values, "base_url": hub.fake.url}
+    hub.seed(credentials=[own])
+    hub.fake.reset()
+    before = [hub.chat(OWN).headers["x-request-id"] for _number in range(4)]
+    hub.fake.mode = "hang"
+    callers = [threading.Thread(target=cut_off, args=(hub,)) for _number in range(4)]
+    for caller in callers:
+        caller.start()
+    while hub.fake.count < len(before) + len(callers):
+        time.sleep(0.02)
+    for worker in children(hub.server.pid):
+        os.kill(worker, signal.SIGKILL)
+    for caller in callers:
+        caller.join()
+    sql = "SELECT request_id, error_code FROM quotas_callrecord WHERE source = 'credential:Own'"
+    until = time.monotonic() + PATIENCE / 3
+    while len(records := hub.rows(sql)) < len(before) + len(callers):
+        assert time.monotonic() < until, records
+        time.sleep(0.1)
+    assert sorted(code for _request, code in records) == [""] * 4 + ["unknown"] * 4
+    assert len({request for request, _code in records}) == 8
+    assert {request for request, code in records if not code} == set(before)
+
+
+def cut_off(hub: Hub) -> None:
+    with contextlib.suppress(requests.ConnectionError):
+        requests.post(
+            f"{hub.base}/chat/completions",
+            json={"model": OWN, "messages": [{"role": "user", "content": "Hello"}]},
+            headers={"Authorization": f"Bearer {hub.server.app_key}"},
+            timeout=30,
+        )
 
 
 _REAP_ALL = """
