@@ -3,9 +3,12 @@
 The trigger looks that up in quotas_rolleduntil, so the database still deletes no other record.
 """
 
+from importlib import import_module
+
 import django.db.models.deletion
 from django.db import migrations, models
 
+FINAL = import_module("quotas.migrations.0002_call_records_are_final").CREATE
 CREATE = {
     "sqlite": [
         """
@@ -48,6 +51,14 @@ def create(apps, schema_editor):
         schema_editor.execute(statement, params=None)
 
 
+def restore(apps, schema_editor):
+    """Restore the triggers of before: these name a column that is removed next, which SQLite refuses."""
+    vendor = schema_editor.connection.vendor
+    before = FINAL["sqlite"] if vendor == "sqlite" else [FINAL[vendor][0].replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")]
+    for statement in (*DROP[vendor], *before):
+        schema_editor.execute(statement, params=None)
+
+
 class Migration(migrations.Migration):
     dependencies = [
         ("quotas", "0012_quantities_of_a_call"),
@@ -76,5 +87,5 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(fields=("tenant", "pool", "month"), name="sealed_credits_once")],
             },
         ),
-        migrations.RunPython(create, migrations.RunPython.noop),
+        migrations.RunPython(create, restore),
     ]
