@@ -127,7 +127,7 @@ def test_figures_are_for_who_may_see_their_lists(acme: Workspace) -> None:
     page = signed_in(operator_with()).get("/admin/")
     assert (page.status_code, page.context["figures"]) == (200, [])
     assert b"figures" not in page.content
-    assert len(signed_in(viewer()).get("/admin/").context["figures"]) == 7
+    assert len(signed_in(viewer()).get("/admin/").context["figures"]) == 8
     some = make_user("some@hub.test", is_staff=True)
     some.user_permissions.set(Permission.objects.filter(codename="view_creditpool"))
     [figure] = signed_in(some).get("/admin/").context["figures"]
