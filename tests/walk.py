@@ -391,11 +391,17 @@ PAGES: dict[str, Entry] = {
     f"{SETTINGS}members/{{membership_id}}/role/": Entry(
         own=MEMBER, bodies={"POST": lambda side: {"role": "editor"}}
     ),
+    f"{SETTINGS}members/{{membership_id}}/rates/": Entry(
+        own=MEMBER, bodies={"POST": lambda side: {"calls_at_once": "9"}}
+    ),
     f"{SETTINGS}members/{{membership_id}}/remove/": Entry(own=MEMBER),
     f"{SETTINGS}app-keys/": Entry(),
     f"{SETTINGS}app-keys/connect/": Entry(),
     f"{SETTINGS}app-keys/new/": Entry(
         bodies={"POST": lambda side: {"name": "New", "scopes": ["use"]}}
+    ),
+    f"{SETTINGS}app-keys/{{app_key_id}}/": Entry(
+        own=APP_KEY, bodies={"POST": lambda side: {"name": "Other", "days": "-1"}}
     ),
     f"{SETTINGS}app-keys/{{app_key_id}}/revoke/": Entry(own=APP_KEY),
     f"{SETTINGS}app-keys/{{app_key_id}}/rotate/": Entry(
@@ -589,11 +595,13 @@ API: dict[str, Entry] = {
     f"{V1}usage/summary": Entry(),
     f"{V1}workspace": Entry(
         bodies={"PATCH": lambda side: {"name": "Renamed"}},
-        optional=frozenset({"slug", "default_language", "kept_hours", "allowed_origins"}),
+        optional=frozenset({"slug", "default_language", "kept_hours", "allowed_origins", "rates"}),
     ),
     f"{V1}members": Entry(),
     f"{V1}members/{{pk}}": Entry(
-        own={"pk": pk("member")}, bodies={"PATCH": lambda side: {"role": "editor"}}
+        own={"pk": pk("member")},
+        bodies={"PATCH": lambda side: {"role": "editor"}},
+        optional=frozenset({"rates"}),
     ),
     f"{V1}invitations": Entry(
         bodies={"POST": lambda side: {"email": "new@example.test", "role": "viewer"}}
@@ -602,10 +610,16 @@ API: dict[str, Entry] = {
     f"{V1}app-keys": Entry(
         bodies={"POST": lambda side: {"name": "New", "scopes": ["read"]}},
         optional=frozenset(
-            {"allowed_models", "allowed_operations", "allowed_providers", "expires"}
+            {"allowed_models", "allowed_operations", "allowed_providers", "expires", "rates"}
         ),
     ),
-    f"{V1}app-keys/{{pk}}": Entry(own={"pk": pk("app_key")}),
+    f"{V1}app-keys/{{pk}}": Entry(
+        own={"pk": pk("app_key")},
+        bodies={"PATCH": lambda side: {"name": "Other"}},
+        optional=frozenset(
+            {"allowed_models", "allowed_operations", "allowed_providers", "expires", "rates"}
+        ),
+    ),
     f"{V1}app-keys/{{pk}}/rotate": Entry(own={"pk": pk("app_key")}),
     f"{V1}audit": Entry(),
 }
