@@ -31,7 +31,7 @@ DEPLOYED := MODELKEEP_READ_DOTENV=0 DATA_DIR=$$(mktemp -d) DATABASE_URL=postgres
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	MODELKEEP_MASTER_KEYS=m1:$$($(BIN)/python -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())')
 
-.PHONY: help run install install-dev install-chromium lint $(CHECKS) test test-fast test-sqlite test-postgres test-browser test-peers test-clients test-openapi bench bench-gateways screenshots messages tables format lock clean
+.PHONY: help run install install-dev install-chromium lint $(CHECKS) test test-faults test-fast test-sqlite test-postgres test-browser test-peers test-clients test-openapi bench bench-gateways screenshots messages tables format lock clean
 
 help:  ## list these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -90,6 +90,10 @@ test-browser: install-dev install-chromium
 test-postgres: install-dev
 	@echo 'Tests on PostgreSQL:'
 	@$(BIN)/python -m tests.postgres $(BIN)/pytest -n $(JOBS) $(BY_FILE) -m "not browser and not peers and not one_database" $(wildcard $(ON_POSTGRES))
+
+test-faults: install-dev  ## try everything that may fail, with 10,000 idle connections, on SQLite and PostgreSQL
+	@IDLE_CONNECTIONS=10000 $(BIN)/pytest tests/faults tests/nodes
+	@IDLE_CONNECTIONS=10000 $(BIN)/python -m tests.postgres $(BIN)/pytest -m "not one_database" tests/faults
 
 test-fast: install-dev $(TABLES)  ## run the quick tests: those that start no process and generate no input
 	@$(BIN)/pytest -n $(QUICK_JOBS) $(BY_FILE) -m "not slow and not hypothesis and not browser and not peers"
