@@ -29,6 +29,7 @@ from models_catalog.models import DefaultModel, TenantModel
 from providers.declaration.spec import Call, Reply
 from providers.models import ProviderChoice, ProviderCredential, StoredBatch, StoredFile
 from quotas.models import CallRecord, CreditPool, Grant, Hold, SealedCredits, TrialPlan
+from quotas.rating.models import CostCorrection, Rating
 from quotas.usage import rollups
 from tenants.auth.permissions import Action, Role
 from tenants.models import (
@@ -187,6 +188,10 @@ def _credits(side: Side) -> None:
         source=f"credential:{side.mark} credential",
         status="ok",
     )
+    rating = Rating.objects.create(
+        tenant=tenant, since=now, before=now, actor="command", reason=side.mark
+    )
+    CostCorrection.objects.create(tenant=tenant, rating=rating, call=side["call"])
 
 
 def _early_call(side: Side) -> None:
@@ -488,7 +493,8 @@ PAGES: dict[str, Entry] = {
         }
     ),
     "/t/{workspace}/playground/images/": Entry(
-        bodies={"POST": lambda side: {"model": f"{PROVIDER}/{side.model}", "prompt": "Hello"}}
+        bodies={"POST": lambda side: {"model": f"{PROVIDER}/{side.model}", "prompt": "Hello"}},
+        optional=frozenset({"action"}),  # which of the page's forms was sent
     ),
     "/t/{workspace}/playground/rerank/": Entry(
         bodies={

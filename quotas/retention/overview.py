@@ -8,13 +8,17 @@ from typing import Final
 
 from django.db import connection
 
-from core.db.connection import execute, now
+from core.db.connection import dialect, execute, now
 from core.db.dialect import read_time
 from quotas.retention.calls import KIND
 from quotas.retention.due import cutoff
-from tenants.models import Archive
 
 OVERDUE: Final = timedelta(days=7)  # what runs daily has not run
+# IDs of calls sort by time.
+_TIMES_SQL: Final = (
+    "SELECT (SELECT time FROM quotas_callrecord ORDER BY id LIMIT 1), "
+    "(SELECT made FROM tenants_archive WHERE kind = {p} ORDER BY number DESC LIMIT 1)"
+)
 _TABLES: Final = ("quotas_callrecord", "quotas_hold", "quotas_usagerollup")
 
 
@@ -31,18 +35,14 @@ class Ledger:
 
     @classmethod
     def read(cls) -> Ledger:
-        # ids sort by time
-        oldest = [
-            read_time(time)
-            for (time,) in execute("SELECT time FROM quotas_callrecord ORDER BY id LIMIT 1")
-        ]
-        archives = Archive.objects.filter(kind=KIND).order_by("number")
+        [row] = execute(_TIMES_SQL.format(p=dialect().mark), [KIND])
+        oldest, archived = (None if time is None else read_time(time) for time in row)
         limit = cutoff(now() - OVERDUE)
         return cls(
             size=_size(),
-            oldest=oldest[0] if oldest else None,
-            archived=archives.values_list("made", flat=True).last(),
-            is_overdue=bool(limit and oldest and oldest[0] < limit),
+            oldest=oldest,
+            archived=archived,
+            is_overdue=bool(limit and oldest and oldest < limit),
         )
 
 
@@ -51,5 +51,5 @@ def _size() -> int:
         sizes = ", ".join(f"('{name}'::regclass)" for name in _TABLES)
         [(size,)] = execute(f"SELECT SUM(pg_total_relation_size(t)) FROM (VALUES {sizes}) AS s (t)")  # noqa: S608
         return int(size)
-    [(pages,)], [(bytes_each,)] = execute("PRAGMA page_count"), execute("PRAGMA page_size")
-    return int(pages) * int(bytes_each)
+    [(size,)] = execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+    return int(size)

@@ -55,6 +55,20 @@ def _(walk: Walk) -> None:
     ).to_have_value("admin")
 
 
+@function("members", "rate limits")
+def _(walk: Walk) -> None:
+    walk.follow("Rate limits newcomer@example.org")
+    walk.fill(requests_per_minute="0")
+    walk.page.locator("main form").evaluate("one => { one.noValidate = true; }")
+    walk.press("Save")
+    expect(walk.page.locator("[name=requests_per_minute]")).to_have_attribute(
+        "aria-invalid", "true"
+    )
+    walk.fill(requests_per_minute="60")
+    walk.press("Save")
+    walk.says("Rate limits of newcomer@example.org saved")
+
+
 @function("members", "remove")
 def _(walk: Walk) -> None:
     walk.follow("Remove newcomer@example.org")

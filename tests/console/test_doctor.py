@@ -287,6 +287,7 @@ def test_it_complains(case: Case, monkeypatch: pytest.MonkeyPatch, folder: Path)
 def test_it_is_content_with_a_sound_installation(monkeypatch: pytest.MonkeyPatch) -> None:
     installation.note(installation.BACKUP, {})
     monkeypatch.setattr(machine.translations, "outdated", list)
+    monkeypatch.delenv("DJANGO_ALLOW_ASYNC_UNSAFE", raising=False)  # of the browser's tests
     with override_settings(MODELKEEP_DEMO_PROVIDER=False):
         examined = list(examine())
     assert {one.check for one in examined} == set(LOOKS) - set(ON_DEMAND)

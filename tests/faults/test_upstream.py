@@ -25,7 +25,7 @@ AT_TRIALS = {
     "429 provider_rate_limited": "503 trial_provider_unavailable",
     "502 provider_auth_failed": "503 trial_provider_unavailable",
 }
-MEMORY = 24  # MiB by which the server may grow over floods and bombs
+MEMORY = 32  # MiB by which the server may grow over floods and bombs
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,9 @@ class Ledger:
     async def check_recording(self) -> None:
         """Ends can be kept."""
 
+    def intend(self, *_intent: Any) -> None:
+        """What is under way needs no note."""
+
     async def finish(self, end: Finish) -> None:
         self.ends.append(end)
         fail, self._fail = self._fail, None

@@ -97,7 +97,7 @@ def paths(outcome: Outcome) -> list[str]:
 def test_messages_go_to_the_address_that_takes_them(
     slug: str, base_url: str, model: str, url: str, header: str
 ) -> None:
-    body = {"later": 1.0, "tools": [{"name": "f", "input_schema": {}}]}
+    body = {"later": 1.0, "max_tokens": 9, "tools": [{"name": "f", "input_schema": {}}]}
     outcome = ask(reply(MESSAGE), slug=slug, base_url=base_url, model=model, body=body)
     [call] = outcome.calls
     assert call.url == url
