@@ -5,6 +5,8 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 VENV ?= .venv
+# requirements-otel.txt has OpenTelemetry too.
+LOCK ?= requirements.txt
 # Number of test processes: one more than the cores of a small machine, because tests that start servers wait. More, or
 # parts side by side, take as long, and tests that judge how long something is held up then measure their neighbours.
 JOBS ?= 3
@@ -41,7 +43,7 @@ run: install  ## start Modelkeep: make run [HOST=127.0.0.1] [PORT=8000] [DATA_DI
 	@VENV='$(VENV)' exec deploy/run
 
 install:
-	@VENV='$(VENV)' PYTHON='$(PYTHON)' deploy/install requirements.txt
+	@VENV='$(VENV)' PYTHON='$(PYTHON)' deploy/install '$(LOCK)'
 
 install-dev:
 	@VENV='$(VENV)' PYTHON='$(PYTHON)' deploy/install requirements-dev.txt

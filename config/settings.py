@@ -300,6 +300,10 @@ SPECTACULAR_SETTINGS = {
 
 # Prometheus sends it to /metrics, which is not there without.
 MODELKEEP_METRICS_TOKEN = env.str("MODELKEEP_METRICS_TOKEN", default="")
+# Where spans of calls go, by OTLP over HTTP; needs the extra otel.
+OTEL_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
+OTEL_HEADERS = env.str("OTEL_EXPORTER_OTLP_HEADERS", default="")
+MODELKEEP_TRACE_PROVIDERS = env.bool("MODELKEEP_TRACE_PROVIDERS", default=False)
 LOG_FORMAT = env.str("LOG_FORMAT", default="text")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOGGING = {

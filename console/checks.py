@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
 
 from console.doctor import variables
+from gateway.dataplane.tracing import exporting
 
 # Variables of our deployment files and tests, which are no settings.
 OTHER_VARIABLES: Final = frozenset(
@@ -21,6 +22,14 @@ OTHER_VARIABLES: Final = frozenset(
         "MODELKEEP_TEST_RUN",
     }
 )
+
+
+@register(deploy=True)
+def check_tracing(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Warn if spans are wanted, but the packages for them are missing."""
+    if not exporting.is_missing():
+        return []
+    return [Warning(exporting.MISSING, hint=exporting.INSTALL, id="modelkeep.W012")]
 
 
 @register(deploy=True)

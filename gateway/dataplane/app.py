@@ -114,6 +114,8 @@ class Gateway:
     async def _guarded(self, exchange: HttpExchange, answer: Awaitable[None]) -> None:
         """Await `answer`, turn what it raises into a response, and leave facts for the log."""
         token = self._log_id.set(exchange.request_id)
+        if self._runtime.tracing is not None:
+            exchange.trace = self._runtime.tracing.begin(exchange)
         try:
             await answer
         except Refusal as refusal:
@@ -137,6 +139,8 @@ class Gateway:
             outcome = outcome_of(exchange)
             exchange.scope.setdefault(LOGGED, {}).update(logged_fields(exchange, outcome))
             notes.call_ended(exchange, outcome)
+            if exchange.trace is not None:
+                exchange.trace.end(exchange, outcome)
             self._log_id.reset(token)
 
     async def _answer_as(
@@ -237,6 +241,7 @@ class Gateway:
     ) -> None:
         exchange.principal = principal
         request = exchange.request = await read_request(exchange, principal, endpoint, model)
+        request.trace = exchange.trace
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None

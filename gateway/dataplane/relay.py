@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -108,9 +108,11 @@ class Relay:
         for target, source in route.attempts(time.monotonic()):
             call.target, call.source, call.progress = target, source, Progress()
             call.held = call.ending = None
+            trace = call.request.trace
+            headers = trace.attempt(call) if trace is not None else None
             began = time.monotonic()
             try:
-                return await self._attempt(call, target, source)
+                return await self._attempt(call, target, source, headers)
             except NoCredits as exhausted:
                 failure = failure or exhausted.refusal
             except CredentialUnreadable:
@@ -133,7 +135,7 @@ class Relay:
         raise failure or route.problem()
 
     async def _attempt(
-        self, call: Call, target: Target, source: Source
+        self, call: Call, target: Target, source: Source, headers: Mapping[str, str] | None
     ) -> CompleteResponse | StreamingResponse:
         request = call.request
         began = time.monotonic()
@@ -161,6 +163,7 @@ class Relay:
             pool_key=source.pool_key,
             deadline=call.deadline,
             progress=call.progress,
+            headers=headers,
         )
         answer = await calls.with_ids(
             request, provider_request, target.provider, result, self._store

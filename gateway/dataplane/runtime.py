@@ -27,6 +27,8 @@ from gateway.dataplane.store.notes import Notes
 from gateway.dataplane.store.spool import Spool
 from gateway.dataplane.stored.endpoints import Endpoints
 from gateway.dataplane.threads import in_thread
+from gateway.dataplane.tracing.exporting import make_tracing
+from gateway.dataplane.tracing.interface import Tracing
 from models_catalog.facts import refresh
 from providers.transport.async_client import Upstream
 from quotas.ledger.reap import count_open, reap
@@ -43,6 +45,7 @@ ROLL_UP_PAUSE = 0.005  # after each of its transactions, so that it takes no mor
 CATALOG_SECONDS = 5.0  # between checks for a newer catalog
 NOTES_SECONDS = 1.0  # between writes of last uses and credentials' health
 NOTES_PAUSE = 10.0  # after one that failed
+TRACES_SECONDS = 5.0  # how long the last spans may take to be sent
 DRAIN_SECONDS = 10.0  # how long background tasks may finish when the server stops
 
 
@@ -58,6 +61,7 @@ class Runtime:
         self.upstream: Upstream
         self.relay: Relay
         self.stored: Endpoints
+        self.tracing: Tracing | None = None
         self.calls: set[asyncio.Task[Any]] = set()  # that are being answered
         self._started = False
         self._starting = asyncio.Lock()
@@ -99,6 +103,7 @@ class Runtime:
                 upstream=self.upstream,
                 run=self.run_in_background,
             )
+            self.tracing = make_tracing()
             _tune_garbage_collector()
             await self._once("read the catalog", self._reload_catalog())
             loop = asyncio.get_running_loop()
@@ -133,6 +138,9 @@ class Runtime:
         await self._write_notes()
         await self.upstream.close()
         await self.store.close()
+        if self.tracing is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.to_thread(self.tracing.close), TRACES_SECONDS)
 
     def run_in_background(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run a task; failures are only logged."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -40,22 +40,27 @@ class Progress:
     """How far a call got, so that it can be charged when it is cut short.
 
     accepted: the provider answered with a 2xx status. credits_left: of the trial, after the call
-    was settled. size: bytes of the last whole reply.
+    was settled. size: bytes of the last whole reply. url: of the last call.
     """
 
     accepted: bool = False
     credits_left: int | None = None
     size: int = 0
+    url: str = ""
 
 
 @dataclass(slots=True)
 class _Context:
-    """What all calls of one exchange share. deadline: on time.monotonic(), in seconds."""
+    """What all calls of one exchange share.
+
+    deadline: on time.monotonic(), in seconds. headers: sent besides the calls' own.
+    """
 
     owner: object
     pool_key: str
     deadline: float
     progress: Progress
+    headers: Mapping[str, str] | None
 
 
 class Stream:
@@ -213,6 +218,7 @@ class Upstream:
         pool_key: str,
         deadline: float,
         progress: Progress,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer | Stream:
         """Run an exchange until its answer or its open stream.
 
@@ -222,11 +228,12 @@ class Upstream:
             pool_key: Tenant and credential; connections are shared only within it.
             deadline: On time.monotonic(), in seconds.
             progress: Updated as the call proceeds.
+            headers: Sent with every call, besides its own.
 
         Raises:
             ProviderError: The exchange failed.
         """
-        context = _Context(owner, pool_key, deadline, progress)
+        context = _Context(owner, pool_key, deadline, progress, headers)
         try:
             result = await self._drive(steps, context)
         except BaseException:
@@ -280,6 +287,9 @@ class Upstream:
             target = request.target_of(call.url, self._allow)
         except TransportFailure as failure:
             return steps.failed(failure)
+        context.progress.url = call.url
+        if context.headers:
+            call = replace(call, headers={**call.headers, **context.headers})
         pool = self._pools.get(context.pool_key, target)
         pool.active += 1
         response = None

@@ -15,13 +15,16 @@ import requests
 from django.test import Client
 
 from config.metrics import disk_lines
+from core.db import query_times
 from core.metrics import kinds
 from core.metrics.kinds import METRICS, Counter, Gauge
 from core.metrics.memory import Memory
+from gateway.dataplane.measures import table
 from gateway.dataplane.store.spool import FILE, REJECTED
 from tests.fakes.provider import FakeProvider, Running
 from tests.gateway.conftest import CHAT, KEY, Hub, children, running_hub
 
+DECLARING = (query_times, table)  # importing them declares the metrics
 ROOT = Path(__file__).parents[2]
 TOKEN = "of-prometheus-0123456789"
 OFFER = {"Authorization": f"Bearer {TOKEN}"}

@@ -24,6 +24,7 @@ from console.doctor import database, examination, machine, network, readiness
 from console.doctor.examination import LOOKS, NEEDS, ON_DEMAND, Examined, examine
 from console.doctor.findings import Finding, Level
 from gateway.dataplane.store.spool import REJECTED
+from gateway.dataplane.tracing import exporting
 from providers.failures.reasons import Reason
 from providers.transport import sync_client
 from providers.transport.failures import TransportFailure
@@ -122,6 +123,13 @@ CASES = [
         lambda patch, _folder: [
             patch.setenv(name, "json") for name in ("LOG_FORMAT", "LOG_FORMAT_FILE")
         ],
+    ),
+    Case(
+        "settings",
+        Level.WARNING,
+        "modelkeep.W012",
+        lambda patch, _folder: patch.setattr(exporting, "find_spec", lambda _name: None),
+        settings={"OTEL_ENDPOINT": "http://127.0.0.1:4318"},
     ),
     Case("settings", Level.WARNING, "W007", settings={"FORWARDED_ALLOW_IPS": ["proxy"]}),
     Case(

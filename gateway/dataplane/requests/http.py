@@ -24,6 +24,7 @@ from gateway.dataplane.requests.encodings import decompression_of
 from gateway.dataplane.requests.held_bodies import HeldBody, held_bodies
 from gateway.dataplane.requests.request import KEY_LENGTH, GatewayRequest
 from gateway.dataplane.requests.uploads import FILE_LIMIT, read_form
+from gateway.dataplane.tracing.interface import Trace
 from providers.declaration.spec import Operation, Upload
 from providers.operations.columns import FileField
 from providers.operations.table import OPERATIONS
@@ -55,6 +56,8 @@ _READ_HEADERS: Final = frozenset(
         b"x-request-id",
         b"origin",
         b"access-control-request-headers",
+        b"traceparent",
+        b"tracestate",
         *(door.marker.encode() for door in DOORS.values() if door.marker),
         *(name.encode() for door in DOORS.values() for name in door.forwarded),
     }
@@ -81,6 +84,8 @@ class HttpExchange:
         principal: Who is calling, once that is known.
         request: The call, once it is read.
         refusal: Why there is no answer, or no whole one.
+        streamed: Whether an event stream began.
+        trace: The spans of this request, if it is traced.
     """
 
     scope: Scope
@@ -99,6 +104,8 @@ class HttpExchange:
     principal: Principal | None = None
     request: GatewayRequest | None = None
     refusal: Refusal | None = None
+    streamed: bool = False
+    trace: Trace | None = None
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         self.started = True
@@ -124,14 +131,8 @@ class HttpExchange:
 
     async def begin_events(self, headers: Headers) -> None:
         """Begin an event stream."""
-        self.started = self.streaming = True
-        all_headers = [
-            *_EVENTS,
-            *self.extra_headers,
-            *self.cors,
-            *headers,
-            *self._ids(),
-        ]
+        self.started = self.streaming = self.streamed = True
+        all_headers = [*_EVENTS, *self.extra_headers, *self.cors, *headers, *self._ids()]
         await self.send({"type": "http.response.start", "status": 200, "headers": all_headers})
 
     async def end_events(self, chunk: bytes = b"") -> None:

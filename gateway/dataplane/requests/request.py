@@ -14,6 +14,7 @@ from gateway.dataplane.continuity.stored import StoredResponse, items_of
 from gateway.dataplane.doors.interface import Asked, Door, NotKept
 from gateway.dataplane.doors.openai import DOOR as OPENAI
 from gateway.dataplane.rates.meter import Admitted
+from gateway.dataplane.tracing.interface import Trace
 from providers.declaration.errors import CannotExpress
 from providers.declaration.spec import Operation, Upload
 from providers.transport.failures import MALFORMED, malformed
@@ -98,6 +99,7 @@ class GatewayRequest:
         is_native: Whether the answer came in the door's format.
         record: Of its latest attempt, once that has ended.
         admitted: What the call takes of its rates, while it is under way.
+        trace: Its spans, if it is traced.
     """
 
     principal: Principal
@@ -125,6 +127,7 @@ class GatewayRequest:
     is_native: bool = False
     record: Record | None = field(default=None, repr=False)
     admitted: Admitted | None = None
+    trace: Trace | None = field(default=None, repr=False)
     _asked: Asked | None = field(default=None, init=False, repr=False)
     _neutral: dict[str, Any] | None = field(default=None, init=False, repr=False)
 

@@ -140,7 +140,7 @@ async def gateway_to(url: str, store: Any) -> AsyncIterator[Gateway]:
     upstream = Upstream(allow=frozenset({url}), connect_timeout=5, idle_timeout=5)
     relay = Relay(store=store, upstream=upstream, routes=OneRoute(url), deadline=60)
     runtime: Any = SimpleNamespace(
-        relay=relay, calls=set(), ready=lambda: asyncio.sleep(0), store=store
+        relay=relay, calls=set(), ready=lambda: asyncio.sleep(0), store=store, tracing=None
     )
     yield Gateway(runtime, ContextVar("id", default=""))
     await upstream.close()
