@@ -170,7 +170,7 @@ def test_tokens_of_answers_count(hub: Hub) -> None:
 
 def test_calls_at_once_end_with_the_stream_or_its_reader(hub: Hub) -> None:
     key = limited(hub, "Streams", calls_at_once=1)
-    hub.fake.mode = "drip:0.02"
+    hub.fake.mode = "endless"
     stream = hub.chat(key=key, stream=True, stream_body=True)
     next(stream.iter_lines())
     refused = hub.chat(key=key)
