@@ -80,10 +80,15 @@ def usage(tenant: Tenant) -> list[Any]:
     with tenant_scope(tenant):
         return [
             summaries.totals(tenant_id=tenant.pk, days=DAYS, now=NOW),
-            totals.add_up(
-                tenant_id=tenant.pk,
-                of=totals.plan(totals.rollup_state(tenant_id=tenant.pk), JULY - timedelta(days=1)),
-                by=("model", "status"),
+            sorted(  # the database gives groups in any order
+                totals.add_up(
+                    tenant_id=tenant.pk,
+                    of=totals.plan(
+                        totals.rollup_state(tenant_id=tenant.pk), JULY - timedelta(days=1)
+                    ),
+                    by=("model", "status"),
+                ),
+                key=repr,
             ),
         ]
 
