@@ -8,6 +8,7 @@ import asyncio
 import gc
 import json
 import types
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -112,7 +113,9 @@ async def call(gateway: Gateway, name: str, *, stream: bool, send: Any = None) -
 @contextmanager
 def garbage() -> Iterator[list[Any]]:
     """What only the garbage collector would free of what the block makes."""
-    gc.collect()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of what earlier tests left
+        gc.collect()
     gc.freeze()  # what is there by now is not looked through again
     gc.disable()
     found: list[Any] = []

@@ -172,7 +172,8 @@ def test_calls_at_once_end_with_the_stream_or_its_reader(hub: Hub) -> None:
     key = limited(hub, "Streams", calls_at_once=1)
     hub.fake.mode = "endless"
     stream = hub.chat(key=key, stream=True, stream_body=True)
-    next(stream.iter_lines())
+    lines = stream.iter_lines()  # a generator that nobody holds closes the connection
+    next(lines)
     refused = hub.chat(key=key)
     assert refused.headers["x-modelkeep-limit-measure"] == "calls_at_once"
     assert "may have 1 calls under way" in refused.json()["error"]["message"]
