@@ -122,8 +122,9 @@ def rate(
             with transaction.atomic():
                 outcome.rating = outcome.rating or _begin(period, actor, reason)
                 _write(period.tenant.pk, outcome.rating, corrections)
+                _note(outcome.rating, outcome, book)
     if outcome.rating is not None:
-        _end(period.tenant, actor, outcome, book)
+        _end(period.tenant, actor, outcome.rating)
     return outcome
 
 
@@ -150,12 +151,14 @@ def _write(tenant_id: UUID, rating: Rating, corrections: Sequence[Corrected]) ->
     store.mark_stale(tenant_id, {floor_hour(each.time) for each in corrections})
 
 
-def _end(tenant: Tenant, actor: Actor, outcome: Outcome, book: _Book) -> None:
-    rating = outcome.rating
-    assert rating is not None
+def _note(rating: Rating, outcome: Outcome, book: _Book) -> None:
+    """Keep what was done so far and at which prices, for a rating that breaks off."""
     rating.corrected, rating.prices = outcome.corrected, book.document()
     rating.save(update_fields=["corrected", "prices"])
-    details = {"corrected": outcome.corrected, "since": rating.since.isoformat()}
+
+
+def _end(tenant: Tenant, actor: Actor, rating: Rating) -> None:
+    details = {"corrected": rating.corrected, "since": rating.since.isoformat()}
     trail.record(
         tenant=tenant,
         actor=actor,

@@ -157,6 +157,31 @@ def test_only_the_chosen_calls_are_rated(space: Workspace, monkeypatch: pytest.M
     assert (outcome.calls, outcome.corrected) == (4, 3)
 
 
+def test_a_rating_that_breaks_off_says_what_it_did(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "BATCH", 1)
+    for _call in range(3):
+        make_call(space, 12)
+    enter_price(space, OWN)
+    insert, inserted = store.insert, []
+
+    def fail_at_the_third(*arguments: Any) -> None:
+        inserted.append(arguments)
+        if len(inserted) == 3:
+            raise KeyboardInterrupt
+        insert(*arguments)
+
+    monkeypatch.setattr(store, "insert", fail_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        services.rate(period=period(space), actor=COMMAND)
+    [broken] = Rating.objects.all()
+    assert (broken.corrected, list(broken.prices)) == (2, ["openai/gpt-4o"])
+    assert CostCorrection.objects.filter(rating=broken).count() == 2
+    monkeypatch.setattr(store, "insert", insert)
+    assert services.rate(period=period(space), actor=COMMAND).corrected == 1
+
+
 def test_two_ratings_at_once_correct_a_call_once(
     space: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
