@@ -18,10 +18,15 @@ _WHO: Final = {
     "member": "The member that this call belongs to",
     "workspace": "This workspace",
 }
+_UNIT: Final = {
+    "requests_per_minute": "request",
+    "tokens_per_minute": "token",
+    "calls_at_once": "call",
+}
 _MAY: Final = {
-    "requests_per_minute": "may send {limit:,} requests a minute, and has sent {used:,}.",
-    "tokens_per_minute": "may use {limit:,} tokens a minute, and has used {used:,}.",
-    "calls_at_once": "may have {limit:,} calls under way, and has {used:,}.",
+    "requests_per_minute": "may send {limit} a minute, and has sent {used:,}.",
+    "tokens_per_minute": "may use {limit} a minute, and has used {used:,}.",
+    "calls_at_once": "may have {limit} under way, and has {used:,}.",
 }
 
 
@@ -66,15 +71,16 @@ def release(request: GatewayRequest) -> None:
 
 
 def _refusal(reached: Standing, tokens: int) -> Refusal:
-    told = _MAY[reached.measure].format(limit=reached.limit, used=reached.used)
+    limit = _counted(reached.limit, _UNIT[reached.measure])
+    told = _MAY[reached.measure].format(limit=limit, used=reached.used)
     if reached.measure == "tokens_per_minute":
         told += f" This request needs about {tokens:,} and what is answered."
     wait = None if reached.wait is None else math.ceil(reached.wait)
     if wait is None:
         advice = "It never fits: send less, or ask an admin of the workspace for a higher limit."
     else:
-        unit = "second" if wait == 1 else "seconds"
-        advice = f"Try again in {wait} {unit}, or ask an admin of the workspace for a higher limit."
+        time_left = _counted(wait, "second")
+        advice = f"Try again in {time_left}, or ask an admin of the workspace for a higher limit."
     return Refusal(
         "rate_limited",
         f"{_WHO[reached.rate.scope]} {told} {advice}",
@@ -82,6 +88,10 @@ def _refusal(reached: Standing, tokens: int) -> Refusal:
         final=wait is None,
         headers=tuple(_headers(reached)),
     )
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
 
 
 def _headers(reached: Standing) -> list[tuple[bytes, bytes]]:

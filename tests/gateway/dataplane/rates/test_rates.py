@@ -176,7 +176,7 @@ def test_calls_at_once_end_with_the_stream_or_its_reader(hub: Hub) -> None:
     next(lines)
     refused = hub.chat(key=key)
     assert refused.headers["x-modelkeep-limit-measure"] == "calls_at_once"
-    assert "may have 1 calls under way" in refused.json()["error"]["message"]
+    assert "may have 1 call under way" in refused.json()["error"]["message"]
     stream.close()  # the reader leaves
     hub.fake.mode = ""
     until = time.monotonic() + 10
