@@ -14,9 +14,9 @@ import pytest
 import requests
 
 from tests import canary
-from tests.fakes.provider import FakeProvider, Running
+from tests.faults.hub import seeded_hub
 from tests.faults.rows import LARGE, QUICK, RESTING, SLOW, Row
-from tests.gateway.conftest import KEY, Hub, children, running_hub
+from tests.gateway.conftest import KEY, Hub, children
 
 pytestmark = pytest.mark.slow  # a server runs
 OWN, TRIAL = "openai_compatible/gpt-4o-mini", "openai/gpt-3.5-turbo"
@@ -36,30 +36,13 @@ def hub() -> Iterator[Hub]:
         "MODELKEEP_CONNECT_TIMEOUT": "2",
         "MODELKEEP_REAPER_PERIOD": "1",
     }
-    with Running(FakeProvider()) as fake:
-        for hub in running_hub(fake, **limits):
-            values = {"api_key": KEY}
-            hub.seed(
-                credentials=[
-                    {"provider": "openai_compatible", "name": "Lab", "values": values}
-                    | {"base_url": f"{fake.url}/v1"}
-                ],
-                models=[
-                    {"provider": "openai_compatible", "model": "gpt-4o-mini", "type": "reasoning"}
-                ],
-                plan={
-                    "plan": "openai",
-                    "limit": 1000,
-                    "models": {"gpt-3.5-turbo": 1},
-                    "values": values | {"base_url": fake.url},
-                },
-            )
-            yield hub
-            assert hub.pool()[2] == 0, "a hold stays open"
-            hub.audit()
-            log = hub.server.log.read_text(errors="replace")
-            assert "Traceback" not in log, log[-3000:]
-            assert not canary.find(log, (KEY, hub.server.app_key))
+    for hub in seeded_hub(**limits):
+        yield hub
+        assert hub.pool()[2] == 0, "a hold stays open"
+        hub.audit()
+        log = hub.server.log.read_text(errors="replace")
+        assert "Traceback" not in log, log[-3000:]
+        assert not canary.find(log, (KEY, hub.server.app_key))
 
 
 def outcome(answer: requests.Response) -> str:

@@ -26,8 +26,8 @@ import requests
 
 from gateway.dataplane.store.spool import FILE, MOVED
 from tests import canary
-from tests.fakes.provider import FakeProvider, Running
-from tests.gateway.conftest import KEY, Hub, children, running_hub
+from tests.faults.hub import seeded_hub
+from tests.gateway.conftest import KEY, Hub, children
 from tests.gateway.dataplane.test_shutdown import Caller
 
 pytestmark = pytest.mark.slow  # a server runs
@@ -45,25 +45,7 @@ def shared() -> Iterator[Hub]:
         "MODELKEEP_HEAD_TIMEOUT": "2",
         "MODELKEEP_BODY_TIMEOUT": "2",
     }
-    with Running(FakeProvider()) as fake:
-        for hub in running_hub(fake, **limits):
-            values = {"api_key": KEY}
-            hub.seed(
-                credentials=[
-                    {"provider": "openai_compatible", "name": "Lab", "values": values}
-                    | {"base_url": f"{fake.url}/v1"}
-                ],
-                models=[
-                    {"provider": "openai_compatible", "model": "gpt-4o-mini", "type": "reasoning"}
-                ],
-                plan={
-                    "plan": "openai",
-                    "limit": 1000,
-                    "models": {"gpt-3.5-turbo": 1},
-                    "values": values | {"base_url": fake.url},
-                },
-            )
-            yield hub
+    yield from seeded_hub(**limits)
 
 
 @pytest.fixture
