@@ -17,14 +17,20 @@ _HELP = {
 }
 
 
+def _shown(name: str) -> serializers.IntegerField:
+    return serializers.IntegerField(allow_null=True, help_text=_HELP[name])
+
+
+def _given(name: str) -> Whole:
+    return Whole(
+        required=False, allow_null=True, min_value=1, max_value=MOST, help_text=_HELP[name]
+    )
+
+
 class RatesOut(serializers.Serializer[Any]):
-    requests_per_minute = serializers.IntegerField(
-        allow_null=True, help_text=_HELP["requests_per_minute"]
-    )
-    tokens_per_minute = serializers.IntegerField(
-        allow_null=True, help_text=_HELP["tokens_per_minute"]
-    )
-    calls_at_once = serializers.IntegerField(allow_null=True, help_text=_HELP["calls_at_once"])
+    requests_per_minute = _shown("requests_per_minute")
+    tokens_per_minute = _shown("tokens_per_minute")
+    calls_at_once = _shown("calls_at_once")
 
     def to_representation(self, instance: Any) -> dict[str, int | None]:
         return {name: (instance or {}).get(name) for name in MEASURES}
@@ -40,24 +46,6 @@ class RatesField(RatesOut):
 class RatesIn(StrictSerializer):
     """All rates: one that is left out or null is no limit."""
 
-    requests_per_minute = Whole(
-        required=False,
-        allow_null=True,
-        min_value=1,
-        max_value=MOST,
-        help_text=_HELP["requests_per_minute"],
-    )
-    tokens_per_minute = Whole(
-        required=False,
-        allow_null=True,
-        min_value=1,
-        max_value=MOST,
-        help_text=_HELP["tokens_per_minute"],
-    )
-    calls_at_once = Whole(
-        required=False,
-        allow_null=True,
-        min_value=1,
-        max_value=MOST,
-        help_text=_HELP["calls_at_once"],
-    )
+    requests_per_minute = _given("requests_per_minute")
+    tokens_per_minute = _given("tokens_per_minute")
+    calls_at_once = _given("calls_at_once")
