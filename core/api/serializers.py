@@ -74,6 +74,15 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+class ChangeSerializer(StrictSerializer):
+    """What a PATCH changes: at least one field."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError(_("Send at least one field to change."))
+        return attrs
+
+
 class PageQuery(StrictSerializer):
     """Query of every list."""
 

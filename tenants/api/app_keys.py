@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from core.api.pagination import listed, listing, page
 from core.api.schema import operation
-from core.api.serializers import PageQuery, StrictSerializer, Text, Whole
+from core.api.serializers import ChangeSerializer, PageQuery, StrictSerializer, Text, Whole
 from core.errors import NotFound
 from tenants import queries
 from tenants.api.base import ApiView
@@ -88,7 +88,7 @@ class AppKeyIn(StrictSerializer):
     )
 
 
-class AppKeyChangeIn(StrictSerializer):
+class AppKeyChangeIn(ChangeSerializer):
     """What can be changed of an app key. Fields left out stay as they are."""
 
     name = Text(max_length=80, required=False)

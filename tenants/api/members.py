@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from core.api.pagination import listed, listing, page
 from core.api.schema import operation
-from core.api.serializers import PageQuery, StrictSerializer, Text
+from core.api.serializers import ChangeSerializer, PageQuery, StrictSerializer, Text
 from core.errors import NotFound
 from tenants import queries
 from tenants.api.base import ApiView
@@ -46,14 +46,9 @@ class MemberOut(serializers.Serializer[Any]):
     )
 
 
-class MemberIn(StrictSerializer):
+class MemberIn(ChangeSerializer):
     role = serializers.ChoiceField(ROLES, required=False)
     rates = RatesIn(required=False, help_text=_("Left out or null: no limit."))
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not attrs:
-            raise serializers.ValidationError(_("Send at least one field to change."))
-        return attrs
 
 
 class MembersView(ApiView):

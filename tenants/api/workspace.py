@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.schema import operation
-from core.api.serializers import StrictSerializer, Text, WholeChoice
+from core.api.serializers import ChangeSerializer, Text, WholeChoice
 from tenants import queries
 from tenants.api.base import ApiView
 from tenants.api.rates import RatesField, RatesIn
@@ -51,7 +51,7 @@ class WorkspaceOut(serializers.Serializer[Any]):
         return queries.allowed_origins(tenant=tenant)
 
 
-class WorkspaceIn(StrictSerializer):
+class WorkspaceIn(ChangeSerializer):
     name = Text(max_length=120, required=False)
     slug = Text(
         max_length=50, required=False, help_text=_("The old address redirects to the new one.")
@@ -70,11 +70,6 @@ class WorkspaceIn(StrictSerializer):
     )
 
     rates = RatesIn(required=False, help_text=_("Left out or null: no limit."))
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not attrs:
-            raise serializers.ValidationError(_("Send at least one field to change."))
-        return attrs
 
 
 class WorkspaceView(ApiView):

@@ -116,6 +116,7 @@ def test_an_app_key_is_changed(api: Api, other: Api) -> None:
         key: value for key, value in made.items() if key != "key"
     } | limits | {"name": "CI 2"} | {"last_used": None}
     error(api.patch(path, {"scopes": ["manage"]}), 400, "invalid_request")
+    error(api.patch(path, {}), 400, "invalid_request")
     error(api.patch(path, {"expires": "2001-01-01T00:00:00Z"}), 400, "expires_in_past")
     error(other.patch(path, {"name": "Mine"}), 404, "no_such_app_key")
     assert api.patch(path, {"expires": None}).json()["expires"] is None
