@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import os
 import re
 import shutil
@@ -10,7 +11,6 @@ import signal
 import subprocess
 import threading
 import time
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,23 +47,22 @@ http {{
 
 @dataclass
 class Stage:
-    """nodes: the two servers. url: nginx's address."""
+    """nodes: the two servers. url: nginx's address. certificate: what nginx shows."""
 
     nodes: tuple[Server, Server]
     fake: FakeProvider
     url: str
+    certificate: Path
 
     def ask(self, node: Server | None, method: str, path: str, **more: Any) -> requests.Response:
         """Ask a node as nginx does, or nginx itself."""
         key = more.pop("key", self.nodes[0].app_key)
         headers = {"Authorization": f"Bearer {key}"} | (FORWARDED if node else {"Host": HOST})
-        with requests.Session() as session, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the certificate, which nginx signed itself
+        with requests.Session() as session:
             session.trust_env = False
+            session.verify = str(self.certificate)
             base = node.url if node else self.url
-            return session.request(
-                method, base + path, headers=headers, timeout=60, verify=False, **more
-            )
+            return session.request(method, base + path, headers=headers, timeout=60, **more)
 
     def chat(
         self, node: Server | None, model: str | None, *, stream: bool = False, **more: Any
@@ -132,7 +131,7 @@ def two_nodes(fake: FakeProvider, postgres: str, folder: Path) -> Iterator[Stage
         for name in ("secret_key", "master_keys"):
             shutil.copy(one.data / name, two.data / name)
         with two, nginx(folder, one.port, two.port) as url:
-            yield Stage((one, two), fake, url)
+            yield Stage((one, two), fake, url, folder / "fullchain.pem")
 
 
 @contextmanager
@@ -173,6 +172,12 @@ def certify(folder: Path) -> None:
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName(
+                [x509.DNSName(HOST), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+            ),
+            critical=False,
+        )
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
