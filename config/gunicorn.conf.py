@@ -4,16 +4,19 @@ import gc
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from gunicorn.arbiter import Arbiter
 from uvicorn_worker import UvicornWorker
 
 from config import instance, settings
 from core.asgi import draining
 from core.asgi.http_protocol import HttpProtocol
+from core.asgi.server import DrainingServer
 from core.metrics.memory import memory
 from gateway.dataplane.rates.meter import meter
 
@@ -35,6 +38,14 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # the package is untyped
             1, settings.GRACEFUL_TIMEOUT - max(2, settings.GRACEFUL_TIMEOUT // 6)
         ),
     }
+
+    async def _serve(self) -> None:
+        self.config.app = self.wsgi
+        self._install_sigquit_handler()
+        server = DrainingServer(config=self.config)
+        await server.serve(sockets=self.sockets)
+        if not server.started:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def init_signals(self) -> None:
         super().init_signals()

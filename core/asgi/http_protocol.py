@@ -16,6 +16,7 @@ MOST_HEADERS: Final = 128
 BODY_RATE: Final = 8 * 1024  # bytes per second, below which a body is late
 MOST_FRAMING: Final = 8  # bytes around each byte of a body, in chunks of one byte each
 CHECK: Final = 5.0  # most seconds between two checks of the time
+LINGER: Final = 1.0  # most seconds that a silent connection is kept when the server stops
 # A peer that vanished is noticed after two minutes, also while a call waits.
 _KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 _TOO_LARGE: Final = (
@@ -58,6 +59,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._content = 0  # bytes of its body
         self._began = self.loop.time()
         self._timer: asyncio.TimerHandle | None = None
+        self._is_last = False  # no further request may follow on the connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
         super().connection_made(transport)
@@ -96,7 +98,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = False
         self._began = self.loop.time()
         HttpToolsProtocol.on_headers_complete(self)
-        if is_draining():
+        if self._is_last or is_draining():
             self.cycle.keep_alive = False
         if self.scope["http_version"] == "1.0":
             # It knows no chunks, which uvicorn sends if an answer's length is unknown.
@@ -110,6 +112,24 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._is_incomplete = False
         HttpToolsProtocol.on_message_complete(self)
+
+    def shutdown(self) -> None:
+        """End the connection after the request that is under way, or about to arrive.
+
+        A proxy may have sent one that is not read yet, and must not send it again elsewhere.
+        """
+        self._is_last = True
+        if is_draining() and self._is_idle():
+            self.loop.call_later(min(LINGER, settings.SHUTDOWN_DELAY), self._end_if_idle)
+        else:
+            super().shutdown()
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _end_if_idle(self) -> None:
+        if self._is_idle() and not self.transport.is_closing():
+            self._end()
 
     def send_400_response(self, msg: str) -> None:
         if self._in_head and self.headers is not None and len(self.headers) > MOST_HEADERS:
