@@ -131,6 +131,8 @@ class _CutShort(OSError):
 
 def _write(stream: TextIO, text: str) -> None:
     """Write to a stream's descriptor, past its buffers, whose pieces would end within lines."""
+    if stream.closed:  # as the process ends
+        return
     try:
         descriptor = stream.fileno()
     except (io.UnsupportedOperation, AttributeError):  # a test's

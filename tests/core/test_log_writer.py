@@ -104,6 +104,23 @@ def test_what_is_left_is_written_at_the_end(file: TextIO) -> None:
     assert written(file) == [*map(str, range(1000))]
 
 
+def test_a_stream_that_was_closed_ends_nothing(tmp_path: Path) -> None:
+    file = (tmp_path / "log").open("a+")
+    handler = LineHandler(file)
+    log = logged_to(handler)
+
+    async def work() -> None:
+        log("early")
+        assert wait_for(file, 1) == ["early"]
+        file.close()
+        log("late")
+
+    asyncio.run(work())
+    handler.flush()
+    assert handler._thread is not None
+    assert handler._thread.is_alive()
+
+
 def test_a_reader_that_stands_still_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "MOST", 20_000)
     reading, writing = os.pipe()
