@@ -31,7 +31,7 @@ HUNT = settings(
 )
 
 
-@seed(1)
+@seed(8)
 class SeededLedger(LedgerMachine):
     """The same, with examples that don't change with the names and places of modules: Hypothesis
     derives its own seed from those, and one of its sequences missed the rarest mutant.
