@@ -205,7 +205,10 @@ MODEL_TYPES: Final[Mapping[ModelType, ModelTypeSpec]] = _by_model_type(
     ModelTypeSpec(
         model_type=ModelType.REASONING,
         label=pgettext_lazy("model type", "Reasoning"),
-        prices=("input", "output", "cached_input"),
+        prices=(
+            *("input", "output", "cached_input", "cache_write", "cache_write_1h"),
+            *("thinking_output", "audio_input", "audio_output"),
+        ),
         facts=frozenset({"max_output"}),
         playground="playground",
     ),
@@ -219,7 +222,7 @@ MODEL_TYPES: Final[Mapping[ModelType, ModelTypeSpec]] = _by_model_type(
     ModelTypeSpec(
         model_type=ModelType.SPEECH_TO_TEXT,
         label=pgettext_lazy("model type", "Speech to text"),
-        prices=("per_minute", "input", "output"),
+        prices=("per_minute", "input", "output", "audio_input"),
         facts=frozenset(),
         playground="playground-speech",
     ),
@@ -233,7 +236,7 @@ MODEL_TYPES: Final[Mapping[ModelType, ModelTypeSpec]] = _by_model_type(
     ModelTypeSpec(
         model_type=ModelType.TEXT_TO_SPEECH,
         label=pgettext_lazy("model type", "Text to speech"),
-        prices=("per_million_characters", "input", "output"),
+        prices=("per_million_characters", "input", "output", "audio_output"),
         facts=frozenset(),
         playground="",  # the speech page's ?model= selects the speech-to-text model
     ),
@@ -247,7 +250,7 @@ MODEL_TYPES: Final[Mapping[ModelType, ModelTypeSpec]] = _by_model_type(
     ModelTypeSpec(
         model_type=ModelType.IMAGE,
         label=pgettext_lazy("model type", "Image"),
-        prices=("per_image", "input", "output"),
+        prices=("per_image", "input", "output", "cached_input", "image_input", "image_output"),
         facts=frozenset(),
         playground="playground-images",
     ),

@@ -5,7 +5,7 @@ what is said of states.
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from django.utils import timezone, translation
 
 from models_catalog import queries
 from models_catalog.models import DefaultModel, TenantModel
-from models_catalog.services import defaults
+from models_catalog.services import defaults, models
 from providers import queries as provider_queries
 from providers.models import CredentialState, ProviderCredential
 from providers.transport import egress
@@ -99,6 +99,9 @@ def test_nothing_changes_where_nothing_was_typed(page: Client, acme: Workspace) 
         {"input": "1"},
         {"currency": "USD"},
         {"currency": "USD", "input": "-1"},
+        {"since": "2026-11-01"},
+        {"currency": "USD", "input": "1", "since": "yesterday"},
+        {"currency": "USD", "input": "1", "since": "0001-01-01"},
     ],
 )
 def test_values_that_cannot_be_are_refused_beside_their_field(
@@ -109,6 +112,63 @@ def test_values_that_cannot_be_are_refused_beside_their_field(
     assert b'aria-invalid="true"' in answer.content
     with all_tenants():
         assert not TenantModel.objects.filter(tenant=acme.tenant).exists()
+
+
+def test_an_own_price_has_all_amounts_and_a_date(page: Client, acme: Workspace) -> None:
+    form = {
+        "currency": "USD",
+        "input": "3",
+        "output": "15",
+        "cached_input": "0.3",
+        "cache_write": "3.75",
+        "cache_write_1h": "6",
+        "thinking_output": "20",
+        "audio_input": "40",
+        "audio_output": "80",
+    }
+    page.post(MODEL, form | {"since": "2026-11-01"})
+    rates = entry(acme).price.rates
+    assert {name: str(getattr(rates, name)) for name in form if name != "currency"} == {
+        name: amount for name, amount in form.items() if name != "currency"
+    }
+    before = datetime(2026, 10, 31, 23, 59, tzinfo=UTC)
+    assert entry(acme).prices.at(before).is_own is False
+    assert entry(acme).prices.at(before + timedelta(minutes=1)).is_own is True
+    shown = folded(page.get(MODEL))
+    for amount in ("3.75", "80"):
+        assert f'value="{amount}"' in shown
+    assert '<details class="advanced" open>' in shown
+    # The date is that of a version, and asked for anew with the next one.
+    assert 'name="since" value' not in shown
+    page.post(MODEL, form)
+    with tenant_scope(acme.tenant):
+        assert len(TenantModel.objects.get(provider="openai", model="gpt-5.5").prices) == 1
+
+
+def test_saving_the_form_keeps_what_only_the_api_can_set(page: Client, acme: Workspace) -> None:
+    price = {
+        "currency": "USD",
+        "input": "3",
+        "output": "15",
+        "tiers": [{"above": 200_000, "input": "6"}],
+        "tools": {"web_search": "0.01"},
+        "service_tiers": {"fast": "2"},
+        "regions": {"us": "1.1"},
+        "image_input": "5",
+    }
+    with tenant_scope(acme.tenant):
+        models.override(
+            tenant=acme.tenant,
+            actor=COMMAND,
+            provider="openai",
+            model="gpt-5.5",
+            overrides={"price": price},
+        )
+    assert "Set through the REST API, and kept: tiers, tools" in folded(page.get(MODEL))
+    page.post(MODEL, {"currency": "USD", "input": "4", "output": "15"})
+    with tenant_scope(acme.tenant):
+        stored = TenantModel.objects.get(provider="openai", model="gpt-5.5").overrides["price"]
+    assert stored == price | {"input": "4"}
 
 
 def test_who_may_look_may_not_change(page: Client, acme: Workspace) -> None:
