@@ -1,5 +1,6 @@
 """`python -m tests.tables`: write the tables in README.md, of providers from the registry and of
-tested programs from their lock files, and docs/clients.md from the table of clients.
+tested programs from their lock files, and docs/clients.md from the table of clients; and add new
+prices to the record of those that were shipped.
 """
 
 from __future__ import annotations
@@ -75,3 +76,6 @@ if __name__ == "__main__":
     django.setup()
     README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
     CLIENTS.write_text(clients_document(), encoding="utf-8")
+    from tests.shipped_prices import RECORD, shipped, updated
+
+    RECORD.write_text(updated(RECORD.read_text("utf-8"), shipped()), "utf-8")
