@@ -40,17 +40,22 @@ _CALL_STATES: dict[Failure, CredentialState] = {
 }
 
 
-def note_failure(*, tenant_id: UUID, credential_id: UUID, error: ProviderError) -> None:
+def note_failure(
+    *, tenant_id: UUID, credential_id: UUID, version: int, error: ProviderError
+) -> None:
     """Store that a call failed because of the credential, if that changes its state.
 
     A throttled credential rests as long as the provider asks, by default COOL_DOWN; a rejected one,
     or one without funds, rests for REST_AFTER_REFUSAL.
+
+    Args:
+        version: The version of the secrets that were used. Nothing is stored of an earlier one.
     """
     state = _CALL_STATES.get(error.failure)
     if state is None:
         return
     with tenant_scope(tenant_id), transaction.atomic():
-        row = _credentials(tenant_id).filter(pk=credential_id).defer("sealed").first()
+        row = _in_version(tenant_id, credential_id, version)
         if row is None or (row.state == state and not _is_over(row)):
             return
         if set_state(row, state, FailureDetail.of(error), rest_until(state, error.retry_after)):
@@ -76,17 +81,21 @@ def note_uses(
     return [(read_uuid(row[0]), read_uuid(row[1])) for row in rows if row[2] != working]
 
 
-def note_success(*, tenant_id: UUID, credential_id: UUID) -> None:
-    """Store that a call succeeded, if that changes the state, and the last use once a minute."""
+def note_success(*, tenant_id: UUID, credential_id: UUID, version: int) -> None:
+    """Store that a call succeeded, if that changes the state, and the last use once a minute.
+
+    Args:
+        version: The version of the secrets that were used. Nothing is stored of an earlier one.
+    """
     now = timezone.now()
     with tenant_scope(tenant_id):
-        row = _credentials(tenant_id).filter(pk=credential_id).defer("sealed").first()
+        row = _in_version(tenant_id, credential_id, version)
         if row is None:
             return
         if row.state != CredentialState.CONNECTED:
             with transaction.atomic():
-                set_state(row, CredentialState.CONNECTED, NO_FAILURE, None)
-                bump_version(tenant_id)
+                if set_state(row, CredentialState.CONNECTED, NO_FAILURE, None):
+                    bump_version(tenant_id)
         if row.last_used is None or now - row.last_used >= LAST_USED_INTERVAL:
             _credentials(tenant_id).filter(pk=credential_id).update(last_used=now)
 
@@ -117,7 +126,9 @@ def set_state(
         changes["state_since"] = now
     elif row.state_detail == failure.to_json() and row.resting_until == until:
         return False
-    return bool(_credentials(row.tenant_id).filter(pk=row.pk).update(**changes))
+    # The secrets may have been replaced since the row was read.
+    unchanged = _credentials(row.tenant_id).filter(pk=row.pk, version=row.version)
+    return bool(unchanged.update(**changes))
 
 
 def rest_until(state: CredentialState, retry_after: float | None) -> datetime | None:
@@ -138,6 +149,12 @@ def _is_over(row: ProviderCredential) -> bool:
     return row.state in RESTING and (
         row.resting_until is None or row.resting_until <= timezone.now()
     )
+
+
+def _in_version(tenant_id: UUID, credential_id: UUID, version: int) -> ProviderCredential | None:
+    rows = _credentials(tenant_id).filter(pk=credential_id, version=version)
+    row: ProviderCredential | None = rows.defer("sealed").first()
+    return row
 
 
 def _credentials(tenant_id: UUID) -> Any:

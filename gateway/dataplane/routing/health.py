@@ -24,9 +24,11 @@ class Health:
     """A credential's health. Times are of time.monotonic().
 
     Args:
+        version: The version of the credential's secrets.
         is_unwritten: This process has seen a failure that is not in the database yet.
     """
 
+    version: int = 1
     resting_until: float = 0.0
     noted: float = 0.0  # the last recorded success
     is_unwritten: bool = False
@@ -70,7 +72,7 @@ class HealthStates:
         """Return the health of a credential that was just read from the database."""
         key: tuple[Any, int] = (row.pk, row.version)
         with self._lock:
-            health = self._states.setdefault(key, Health())
+            health = self._states.setdefault(key, Health(row.version))
             self._states.move_to_end(key)
             if len(self._states) > CREDENTIALS:
                 self._states.popitem(last=False)

@@ -140,7 +140,7 @@ class Routes:
         """Note that a source works, if its credential's last use is due."""
         if source.credential_id is not None and source.health.needs_success:
             source.health.succeed()
-            self._notes.credential_worked(source.credential_id)
+            self._notes.credential_worked(source.credential_id, source.health.version)
 
     # -- in a thread -------------------------------------------------------------------------------
 

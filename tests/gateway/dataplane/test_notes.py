@@ -31,8 +31,8 @@ ONE, OTHER = uuid4(), uuid4()
 LONG_AGO = timedelta(hours=1)
 
 
-def failure() -> Failure:
-    return Failure(uuid4(), errors.ProviderError(errors.Failure.AUTH, "no"), Health())
+def failure(version: int = 1) -> Failure:
+    return Failure(uuid4(), errors.ProviderError(errors.Failure.AUTH, "no"), Health(version))
 
 
 class Written:
@@ -66,7 +66,7 @@ def test_many_uses_are_one_note_and_nothing_is_written_for_none(failed: list[UUI
     notes, store = Notes(), Written()
     for _call in range(3):
         notes.key_used(ONE)
-        notes.credential_worked(OTHER)
+        notes.credential_worked(OTHER, 1)
     for _second in range(2):
         write(notes, store)
     assert (store.uses, failed) == ([({ONE}, {OTHER})], [])
@@ -74,12 +74,22 @@ def test_many_uses_are_one_note_and_nothing_is_written_for_none(failed: list[UUI
 
 def test_the_latest_note_about_a_credential_counts(failed: list[UUID]) -> None:
     notes, store = Notes(), Written()
-    notes.credential_worked(ONE)
+    notes.credential_worked(ONE, 1)
     notes.credential_failed(ONE, failure())
     notes.credential_failed(OTHER, failure())
-    notes.credential_worked(OTHER)
+    notes.credential_worked(OTHER, 1)
     write(notes, store)
     assert (store.uses, failed) == ([(set(), {OTHER})], [ONE])
+
+
+def test_a_key_that_was_replaced_says_nothing_of_the_new_one(failed: list[UUID]) -> None:
+    notes, store = Notes(), Written()
+    notes.credential_worked(ONE, 2)
+    notes.credential_failed(ONE, failure(1))
+    notes.credential_failed(OTHER, failure(2))
+    notes.credential_worked(OTHER, 1)
+    write(notes, store)
+    assert (store.uses, failed) == ([(set(), {ONE, OTHER})], [ONE, OTHER])
 
 
 @pytest.mark.parametrize("reason", [DatabaseUnavailable("away"), asyncio.CancelledError()])
@@ -88,11 +98,11 @@ def test_what_could_not_be_written_is_written_later(
 ) -> None:
     notes, store = Notes(), Written(reason)
     notes.key_used(ONE)
-    notes.credential_worked(ONE)
+    notes.credential_worked(ONE, 1)
     notes.credential_failed(OTHER, failure())
     with pytest.raises(type(reason)):
         write(notes, store)
-    notes.credential_worked(OTHER)  # has recovered since
+    notes.credential_worked(OTHER, 1)  # has recovered since
     notes.credential_failed(ONE, failure())
     write(notes, store)
     assert (store.uses, failed) == ([({ONE}, {OTHER})], [ONE])

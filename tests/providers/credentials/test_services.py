@@ -673,7 +673,9 @@ def test_the_source_order_is_kept_per_provider(tenant: Tenant) -> None:
 
 def note(row: ProviderCredential, failure: Failure, **more: Any) -> ProviderCredential:
     error = ProviderError(failure, "No.", **more)
-    health.note_failure(tenant_id=row.tenant_id, credential_id=row.pk, error=error)
+    health.note_failure(
+        tenant_id=row.tenant_id, credential_id=row.pk, version=row.version, error=error
+    )
     row.refresh_from_db()
     return row
 
@@ -739,20 +741,38 @@ def test_notes_write_only_what_changes(tenant: Tenant) -> None:
     written = version(tenant)
     note(row, Failure.AUTH)
     assert version(tenant) == written
-    health.note_success(tenant_id=tenant.pk, credential_id=row.pk)
+    health.note_success(tenant_id=tenant.pk, credential_id=row.pk, version=row.version)
     row.refresh_from_db()
     assert (row.state, row.state_detail, row.resting_until) == (CredentialState.CONNECTED, {}, None)
     used, written = row.last_used, version(tenant)
-    health.note_success(tenant_id=tenant.pk, credential_id=row.pk)
+    health.note_success(tenant_id=tenant.pk, credential_id=row.pk, version=row.version)
     row.refresh_from_db()
     assert (row.last_used, version(tenant)) == (used, written)
+
+
+def test_notes_on_secrets_that_were_replaced_are_forgotten(tenant: Tenant) -> None:
+    row = make_credential(tenant)
+    whose = {"tenant_id": tenant.pk, "credential_id": row.pk, "version": row.version}
+    ProviderCredential.objects.filter(pk=row.pk).update(version=row.version + 1)
+    health.note_failure(**whose, error=ProviderError(Failure.AUTH, "No."))
+    row.refresh_from_db()
+    assert row.state == CredentialState.CONNECTED, "the new key was not rejected"
+    note(row, Failure.AUTH)
+    written = version(tenant)
+    health.note_success(**whose)
+    row.refresh_from_db()
+    assert (row.state, row.last_used) == (CredentialState.REJECTED, None), "the new key works not"
+    assert version(tenant) == written
+    stale = ProviderCredential(pk=row.pk, tenant_id=tenant.pk, version=whose["version"])
+    assert not health.set_state(stale, CredentialState.COOLING, health.NO_FAILURE, None)
 
 
 def test_notes_on_what_is_gone_are_forgotten(tenant: Tenant, globex: Workspace) -> None:
     foreign = make_credential(globex.tenant)
     error = ProviderError(Failure.AUTH, "No.")
-    health.note_failure(tenant_id=tenant.pk, credential_id=foreign.pk, error=error)
-    health.note_success(tenant_id=tenant.pk, credential_id=foreign.pk)
+    whose = {"tenant_id": tenant.pk, "credential_id": foreign.pk, "version": foreign.version}
+    health.note_failure(**whose, error=error)
+    health.note_success(**whose)
     with tenant_scope(globex.tenant):
         foreign.refresh_from_db()
     assert (foreign.state, foreign.last_used) == (CredentialState.CONNECTED, None)
