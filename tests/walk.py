@@ -376,6 +376,7 @@ def _chat_form(side: Side) -> dict[str, Any]:
 OWN_FACTS = frozenset(
     {
         "label",
+        "since",
         "context_window",
         "max_output",
         "features",

@@ -22,7 +22,7 @@ from models_catalog.facts.library import shipped
 from models_catalog.facts.schema import FEATURES
 from models_catalog.forms.facts import AMOUNTS
 from models_catalog.models import TenantModel
-from models_catalog.resolution.entries import Facts, Price
+from models_catalog.resolution.entries import Facts, Price, Rates
 from models_catalog.scenarios import of_operation
 from providers.declaration import registry
 from providers.declaration.spec import Access, ModelFacts, ModelType, Operation, Request
@@ -106,7 +106,7 @@ def test_every_column_of_a_model_type_works(spec: ModelTypeSpec) -> None:
     assert str(spec.label)
     assert len(spec.model_type) <= longest(TenantModel, "type")
     assert {*spec.prices} <= {*AMOUNTS}
-    assert all(hasattr(Price, name) for name in spec.prices)
+    assert {*spec.prices} <= {column.name for kind in (Price, Rates) for column in fields(kind)}
     assert spec.facts <= {column.name for column in fields(Facts)}
     assert not spec.facts & facts_of_other_types(spec.model_type)
     assert spec.facts <= facts_of_other_types(None)
